@@ -77,8 +77,8 @@ def split(frame: pd.DataFrame, target: str, source: str, given: argparse.Namespa
     classes = frame[target].astype(str) if frame[target].dtype.kind not in "iub" else frame[target]
     if classes.nunique() > MAX_CLASSES:
         raise tables.InputError(
-            f"{source}, column '{target}' has {classes.nunique()} values, more than the {MAX_CLASSES} a classifier here "
-            "takes: name a column of classes with --target"
+            f"{source}, column '{target}' has {classes.nunique()} values, more than the {MAX_CLASSES} a classifier "
+            "here takes: name a column of classes with --target"
         )
     features = pd.DataFrame({name: tables.as_numbers(frame[name], source) for name in names})
     try:
@@ -122,7 +122,7 @@ def log_pictures(run_id: str, model: Any, features: pd.DataFrame, truth: Any) ->
     counts = confusion_matrix(truth, model.predict(features), labels=model.classes_)
     with tempfile.TemporaryDirectory() as folder:
         pictures.confusion_matrix(counts, [str(name) for name in model.classes_], Path(folder, "confusion_matrix.png"))
-        pictures.feature_importance(model.feature_importances_, list(features), Path(folder, "feature_importance.png"))
+        pictures.feature_importance(model.feature_importances_, list(map(str, features)), Path(folder, "feature_importance.png"))
         for picture in sorted(Path(folder).iterdir()):
             MlflowClient().log_artifact(run_id, str(picture))
 

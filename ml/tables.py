@@ -114,10 +114,11 @@ def chunks(path: Path, rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
             f"iconv -f LATIN1 -t UTF-8 {path.name} > utf8.csv"
         ) from error
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise InputError(f"{path.name} is a damaged gzip file ({error}): gzip -t {path.name}, then copy it anew") from error
+        raise InputError(f"{path.name} is a damaged gzip file ({error}): copy it anew") from error
     except (ValueError, csv.Error) as error:
         reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
-        raise InputError(f"{path.name} is not a readable {'Parquet' if is_parquet else 'CSV'} file: {reason}") from error
+        kind = "Parquet" if is_parquet else "CSV"
+        raise InputError(f"{path.name} is not a readable {kind} file, write it anew: {reason}") from error
     if not total:
         raise InputError(f"{path.name} has a header and no rows: add rows")
 
@@ -161,13 +162,13 @@ def as_numbers(values: pd.Series, source: str, kind: str = "float64") -> pd.Seri
     import pandas as pd
 
     where = f"{source}, column '{values.name}'"
-    numbers = pd.to_numeric(values, errors="coerce")
+    numbers: Any = pd.to_numeric(values, errors="coerce")
     if not pd.api.types.is_numeric_dtype(numbers):
         raise InputError(f"{where} holds {values.dtype}, and numbers are needed: convert or drop it")
     numbers = numbers.astype("float64") if kind.startswith(("float", "int")) else numbers
     bad = ~np.isfinite(numbers.to_numpy(dtype="float64", na_value=np.nan))
     if bad.any():
-        at = int(bad.argmax())
+        at = int(bad.argmax(axis=0))
         row, value = int(values.index[at]) + 1, values.iloc[at]
         if pd.isna(value):
             raise InputError(f"{where}, row {row}: no value (NaN): fill it in or drop the row")
@@ -177,7 +178,7 @@ def as_numbers(values: pd.Series, source: str, kind: str = "float64") -> pd.Seri
     if kind.startswith("int"):
         broken = (numbers % 1 != 0).to_numpy()
         if broken.any():
-            at = int(broken.argmax())
+            at = int(broken.argmax(axis=0))
             raise InputError(
                 f"{where}, row {int(values.index[at]) + 1}: {numbers.iloc[at]} is not a whole number: "
                 "the model takes whole numbers here"
@@ -195,7 +196,7 @@ def check_target(frame: pd.DataFrame, target: str, source: str) -> None:
         )
     absent = frame[target].isna().to_numpy()
     if absent.any():
-        raise InputError(f"{source}, column '{target}', row {int(absent.argmax()) + 1}: no class (NaN): drop the row")
+        raise InputError(f"{source}, column '{target}', row {int(absent.argmax(axis=0)) + 1}: no class (NaN): drop the row")
     counts = frame[target].value_counts()
     if len(counts) < 2:
         raise InputError(

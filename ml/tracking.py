@@ -33,7 +33,8 @@ def explain(error: Exception) -> str:
     """One sentence for what MLflow raised, with what to do about it."""
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     text = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-    if any(sign in str(error) for sign in ("Max retries exceeded", "Connection refused", "timed out", "Connection aborted")):
+    dead = ("Max retries exceeded", "Connection refused", "timed out", "Connection aborted")
+    if any(sign in str(error) for sign in dead):
         return f"MLflow does not answer at {uri}: make status, make start, or correct MLFLOW_TRACKING_URI"
     if any(sign in str(error) for sign in ("error code 401", "error code 403", "PERMISSION_DENIED")):
         return f"MLflow at {uri} refuses this login: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
@@ -70,7 +71,7 @@ def run(main: Callable[[], None]) -> NoReturn:
 
 
 def find_version(name: str, alias: str | None, version: str | None) -> str:
-    """The number of the model's version, by alias or by itself; InputError, naming what there is, when there is none."""
+    """The number of the model's version, by alias or by itself; InputError names what there is."""
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 

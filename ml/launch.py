@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+"""Run training or prediction in a job container: files travel in, messages stream, results travel out."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import travel
+from travel import JobError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS = {"train": "mlflow_experiment.py", "predict": "mlflow_pred.py"}
+STAY_OUTSIDE = {"launch.py", "travel.py", "quickstart.py"}
+STOP_SECONDS = 30  # what a job gets to mark its run, before it is killed
+ABANDONED_SECONDS = 3600  # after which another controller's finished container is nobody's
+KILLED = 137
+CONNECTION = (
+    "platform_name", "engines", "network", "job_image", "tracking_uri", "public_uri", "job_memory", "job_pids"
+)
+ENVIRONMENT = {
+    "HOME": "/tmp",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def read_platform(path: Path) -> dict[str, Any]:
+    """The connection file that provision wrote."""
+    try:
+        platform: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise JobError(f"no {path}, so no platform is known here: make provision") from error
+    except (OSError, ValueError) as error:
+        raise JobError(f"{path} cannot be read ({error}): make provision writes it anew") from error
+    missing = [name for name in CONNECTION if not platform.get(name)]
+    if missing:
+        raise JobError(f"{path} lacks {', '.join(missing)}: make provision writes it anew")
+    return platform
+
+
+def connect(platform: dict[str, Any]) -> DockerClient:
+    """A client of the platform's first engine, local or over SSH."""
+    try:
+        import docker
+    except ImportError as error:
+        raise JobError("the Python package docker is missing: make train and make predict bring it") from error
+    engine = platform["engines"][0]
+    address, host = engine.get("docker_host"), engine.get("host", "this host")
+    try:
+        if not address:
+            return docker.from_env(version="auto", timeout=120)
+        over_ssh = address.startswith("ssh://")
+        return docker.DockerClient(base_url=address, version="auto", timeout=120, use_ssh_client=over_ssh)
+    except Exception as error:
+        text = str(error)
+        if "Permission denied" in text or "PermissionError" in text:
+            fix = f"sudo usermod -aG docker {os.environ.get('USER', 'YOU')}, then log in again"
+            raise JobError(f"this user may not use the Docker engine of {host}: {fix}") from error
+        if not address and ("FileNotFoundError" in text or "No such file" in text):
+            raise JobError("there is no Docker engine on this host: make provision installs it") from error
+        raise JobError(f"the Docker engine of {host} does not answer ({text[:200]}): make provision") from error
+
+
+def labels(platform: dict[str, Any], job: str) -> dict[str, str]:
+    """The labels by which a job's container is found, and by whom it was started."""
+    return {
+        "platform.name": platform["platform_name"],
+        "platform.job": job,
+        "platform.launcher": f"{socket.gethostname()}/{os.getpid()}",
+    }
+
+
+def create(
+    client: DockerClient, platform: dict[str, Any], job: str, command: list[str], retries: int | None
+) -> Container:
+    """A job container, not started; raises JobError when image or network is missing."""
+    from docker.errors import APIError, ImageNotFound, NotFound
+    from docker.types import Mount
+
+    environment = ENVIRONMENT | {
+        "MLFLOW_TRACKING_URI": platform["tracking_uri"],
+        "MLFLOW_PUBLIC_URI": platform["public_uri"],
+        "PLATFORM_JOB": job,
+    }
+    if retries is not None:
+        environment["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = str(retries)
+    try:
+        client.networks.get(platform["network"])
+    except NotFound as error:
+        raise JobError(f"the engine has no network {platform['network']}: make provision, or make start") from error
+    try:
+        return client.containers.create(
+            platform["job_image"],
+            command,
+            name=f"{platform['platform_name']}-job-{job}",
+            cap_drop=["ALL"],
+            environment=environment,
+            init=True,
+            labels=labels(platform, job),
+            mem_limit=platform["job_memory"],
+            mounts=[Mount("/job", None, type="volume")],  # type: ignore[arg-type]
+            network=platform["network"],
+            pids_limit=int(platform["job_pids"]),
+            read_only=True,
+            security_opt=["no-new-privileges"],
+            tmpfs={"/tmp": "size=2g,mode=1777"},
+            user=f"{travel.JOB_UID}:{travel.JOB_UID}",
+            working_dir="/job",
+        )
+    except ImageNotFound as error:
+        raise JobError(f"the engine has no image {platform['job_image']}: make provision builds it") from error
+    except APIError as error:
+        raise JobError(f"the engine refuses the job container: {error.explanation or error}") from error
+
+
+def code() -> dict[str, Path]:
+    """The scripts that travel into a job."""
+    return {f"code/{path.name}": path for path in sorted(HERE.glob("*.py")) if path.name not in STAY_OUTSIDE}
+
+
+def interrupted(_number: int, _frame: Any) -> NoReturn:
+    """Make SIGTERM the same as Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def follow(container: Container) -> int:
+    """Start the container, pass on what it says, and return its exit status; Ctrl-C stops it first.
+
+    A second Ctrl-C kills the job at once.
+    """
+    said = container.attach(stream=True, logs=True, demux=True)
+    try:
+        container.start()
+        for out, err in said:
+            for text, stream in ((out, sys.stdout), (err, sys.stderr)):
+                if text:
+                    stream.buffer.write(text)
+                    stream.flush()
+    except KeyboardInterrupt:
+        print("stopping the job", file=sys.stderr)
+        try:
+            container.stop(timeout=STOP_SECONDS)
+        except KeyboardInterrupt:
+            container.kill()
+    return int(container.wait()["StatusCode"])
+
+
+@contextlib.contextmanager
+def job_container(
+    client: DockerClient, platform: dict[str, Any], job: str, command: list[str], files: dict[str, Path],
+    retries: int | None,
+) -> Iterator[Container]:
+    """A container with the files in /job, removed with its volume in the end whatever happens."""
+    container = create(client, platform, job, command, retries)
+    try:
+        container.put_archive("/job", travel.pack(files))
+        yield container
+    finally:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        container.remove(force=True, v=True)
+        signal.signal(signal.SIGINT, before)
+
+
+def reap(client: DockerClient, platform: dict[str, Any], jobs: Sequence[str]) -> None:
+    """Mark the runs these jobs left RUNNING as KILLED, from a job container: only there is MLflow known."""
+    command = ["python", "/job/code/mlflow_reap.py", *jobs]
+    with job_container(client, platform, f"reap-{secrets.token_hex(4)}", command, code(), retries=2) as container:
+        follow(container)
+
+
+def abandoned(container: Container) -> bool:
+    """Whether the launcher that started this container is gone, so that nobody will fetch its result."""
+    host, _, pid = container.labels.get("platform.launcher", "/0").partition("/")
+    if host == socket.gethostname():
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return False
+    state = container.attrs["State"]
+    finished = state["FinishedAt"] if state["Status"] != "created" else container.attrs["Created"]
+    ended = datetime.fromisoformat(re.sub(r"\.\d+", "", finished).replace("Z", "+00:00"))
+    return time.time() - ended.timestamp() > ABANDONED_SECONDS
+
+
+def clear(client: DockerClient, platform: dict[str, Any]) -> None:
+    """Remove job containers whose launcher died, and end their runs."""
+    from docker.errors import NotFound
+
+    filters = {
+        "label": [f"platform.name={platform['platform_name']}", "platform.job"],
+        "status": ["exited", "created", "dead"],
+    }
+    found = client.containers.list(all=True, filters=filters, ignore_removed=True)
+    gone = [container for container in found if abandoned(container)]
+    for container in gone:
+        with contextlib.suppress(NotFound):
+            container.remove(force=True, v=True)
+    jobs = [container.labels["platform.job"] for container in gone]
+    jobs = [job for job in jobs if not job.startswith("reap-")]
+    if jobs:
+        print(f"removed {len(jobs)} job container(s) that an earlier call left behind", file=sys.stderr)
+        reap(client, platform, jobs)
+
+
+def launch(platform: dict[str, Any], verb: str, given: Sequence[str]) -> int:
+    """Run the job and return its exit status."""
+    from docker.errors import NotFound
+
+    arguments, files, output = travel.rewrite(verb, given)
+    client = connect(platform)
+    clear(client, platform)
+    job = f"{verb}-{secrets.token_hex(4)}"
+    command = ["python", f"/job/code/{SCRIPTS[verb]}", *arguments]
+    retries = 2 if verb == "predict" else None
+    with job_container(client, platform, job, command, code() | files, retries) as running:
+        status = follow(running)
+        if status == 0 and output:
+            try:
+                stream, _ = running.get_archive(f"/job/out/{output.name}")
+            except NotFound as error:
+                raise JobError(f"the job left no {output.name}: see its messages above") from error
+            travel.unpack(stream, output)
+            print(f"Predictions  {output.absolute()}")
+        if status == KILLED:
+            running.reload()
+            why = (
+                f"it took more memory than its {platform['job_memory']}: set platform_job_memory, then make provision"
+                if running.attrs["State"].get("OOMKilled")
+                else "start it again"
+            )
+            print(f"error: the job was killed: {why}", file=sys.stderr)
+    if status == KILLED and verb == "train":
+        reap(client, platform, [job])
+    return status
+
+
+def main() -> int:
+    """Run the verb; 2 when it cannot be started, else the job's exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--platform", type=Path, required=True, metavar="FILE", help="platform.json of the inventory")
+    parser.add_argument("verb", choices=SCRIPTS)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="passed to the script")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, interrupted)
+    try:
+        return launch(read_platform(given.platform), given.verb, given.arguments)
+    except JobError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
