@@ -18,6 +18,7 @@ path-exclude /usr/share/man/*
 path-exclude /usr/share/info/*
 path-exclude /usr/share/lintian/*
 path-exclude /usr/share/locale/*
+path-exclude /usr/lib/*/gconv/*
 EOF
 # The point release is what debootstrap installed; its updates are what a container should start from.
 if [ -n "$mirror" ]; then
@@ -31,7 +32,7 @@ fi
 find "$root/usr/share/doc" -type f ! -name copyright -delete
 find "$root/usr/share/doc" -type l -delete
 find "$root/usr/share/doc" -type d -empty -delete
-rm -rf "$root"/usr/share/man/* "$root"/usr/share/info/* "$root"/usr/share/lintian/* "$root"/usr/share/locale/* \
+rm -rf "$root"/usr/lib/*/gconv "$root"/usr/share/man/* "$root"/usr/share/info/* "$root"/usr/share/lintian/* "$root"/usr/share/locale/* \
   "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/cache/debconf/*-old "$root"/var/log/* "$root"/etc/hostname \
   "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/*
 tar --numeric-owner -C "$root" -c . | docker import --change 'CMD ["bash"]' - "$image"

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Makes a virtual environment from a hashed lock, with the newest Python found (3.11 or later); does nothing if it is made.
+# usage: venv.sh DIRECTORY LOCK
+set -eu
+directory=$1 lock=$2
+here=$(dirname "$0")
+stamp=$directory/.made-from
+if [ -f "$stamp" ] && cmp -s "$lock" "$stamp" && "$directory/bin/python" -c '' 2>/dev/null; then exit 0; fi
+
+best='' newest=0
+for python in python3.14 python3.13 python3.12 python3.11 python3 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python3; do
+  version=$("$python" -c 'import sys, ssl, sqlite3; print(sys.version_info[0] * 100 + sys.version_info[1])' 2>/dev/null) || continue
+  if [ "$version" -gt "$newest" ] && [ "$version" -le 314 ]; then newest=$version best=$python; fi
+done
+if [ "$newest" -lt 311 ]; then
+  echo "No Python 3.11 or later found. On Debian or Ubuntu: apt-get install python3 python3-venv" >&2
+  exit 1
+fi
+
+# The installer is a locked package like the others; it gets a directory of its own.
+uv=$(dirname "$directory")/.venv-uv
+if ! cmp -s "$here/uv.txt" "$uv/.made-from"; then
+  rm -rf "$uv"
+  if ! "$best" -m venv "$uv" 2>"$uv.log"; then
+    cat "$uv.log" >&2
+    echo "$best cannot make a virtual environment. On Debian or Ubuntu: apt-get install python3-venv" >&2
+    rm -rf "$uv" "$uv.log"
+    exit 1
+  fi
+  rm -f "$uv.log"
+  "$uv/bin/python" -m pip install --quiet --require-hashes --requirement "$here/uv.txt"
+  cp "$here/uv.txt" "$uv/.made-from"
+fi
+
+echo "Making $directory with $("$best" --version) ..." >&2
+"$uv/bin/uv" venv --quiet --clear --python "$best" "$directory"
+"$uv/bin/uv" pip install --quiet --python "$directory/bin/python" --compile-bytecode --require-hashes --requirement "$lock"
+cp "$lock" "$stamp"
