@@ -209,7 +209,7 @@ def clear(client: DockerClient, platform: dict[str, Any]) -> None:
     """Remove job containers whose launcher died, and end their runs."""
     from docker.errors import NotFound
 
-    filters = {
+    filters: dict[str, str | list[str] | bool] = {
         "label": [f"platform.name={platform['platform_name']}", "platform.job"],
         "status": ["exited", "created", "dead"],
     }

@@ -122,7 +122,8 @@ def log_pictures(run_id: str, model: Any, features: pd.DataFrame, truth: Any) ->
     counts = confusion_matrix(truth, model.predict(features), labels=model.classes_)
     with tempfile.TemporaryDirectory() as folder:
         pictures.confusion_matrix(counts, [str(name) for name in model.classes_], Path(folder, "confusion_matrix.png"))
-        pictures.feature_importance(model.feature_importances_, list(map(str, features)), Path(folder, "feature_importance.png"))
+        names = [str(name) for name in features]
+        pictures.feature_importance(model.feature_importances_, names, Path(folder, "feature_importance.png"))
         for picture in sorted(Path(folder).iterdir()):
             MlflowClient().log_artifact(run_id, str(picture))
 

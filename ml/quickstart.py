@@ -22,6 +22,11 @@ READY_SECONDS = 180
 STOP_SECONDS = 15
 
 
+def bytecode_kept() -> dict[str, str]:
+    """The environment, with Python allowed to keep bytecode: without it every start takes three times as long."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def answers(port: int) -> bool:
     """Whether an MLflow on this loopback port answers a query that reaches its database."""
     request = urllib.request.Request(
@@ -82,7 +87,7 @@ def free_port() -> int:
 def start_server() -> int:
     """Start the server in a session of its own, wait until it answers, and return its port."""
     port = free_port()
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = bytecode_kept() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     command = [
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
         "--backend-store-uri", database(), "--artifacts-destination", str(STATE / "artifacts"),
@@ -121,7 +126,7 @@ def start() -> None:
         port = server["port"] if server else start_server()
     address = f"http://127.0.0.1:{port}"
     predictions = STATE / "predictions.csv"
-    environment = os.environ | {"MLFLOW_TRACKING_URI": address, "MLFLOW_PUBLIC_URI": address}
+    environment = bytecode_kept() | {"MLFLOW_TRACKING_URI": address, "MLFLOW_PUBLIC_URI": address}
     environment.pop("PLATFORM_JOB", None)
     for script in (["mlflow_experiment.py"], ["mlflow_pred.py", "--output", str(predictions)]):
         status = subprocess.run([sys.executable, str(HERE / script[0]), *script[1:]], env=environment).returncode

@@ -196,7 +196,8 @@ def check_target(frame: pd.DataFrame, target: str, source: str) -> None:
         )
     absent = frame[target].isna().to_numpy()
     if absent.any():
-        raise InputError(f"{source}, column '{target}', row {int(absent.argmax(axis=0)) + 1}: no class (NaN): drop the row")
+        row = int(absent.argmax(axis=0)) + 1
+        raise InputError(f"{source}, column '{target}', row {row}: no class (NaN): drop the row")
     counts = frame[target].value_counts()
     if len(counts) < 2:
         raise InputError(

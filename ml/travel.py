@@ -8,6 +8,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 JOB_UID = 10005
 PIECE_BYTES = 1 << 20
@@ -137,7 +138,7 @@ def unpack(pieces: Iterable[bytes], path: Path) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     part = Path(name)
     try:
-        stream = io.BufferedReader(Pieces(pieces))
+        stream: Any = io.BufferedReader(Pieces(pieces))  # type: ignore[type-var]
         with os.fdopen(handle, "wb") as target, tarfile.open(fileobj=stream, mode="r|") as tar:
             member = tar.next()
             source = tar.extractfile(member) if member else None
