@@ -1,0 +1,23 @@
+#!/usr/bin/python
+"""Documentation of the action plugin of the same name, which does its work on the controller."""
+
+DOCUMENTATION = """
+module: credentials
+short_description: Read the credentials file on the controller and fill its blanks
+options:
+  file: {description: The credentials file., type: path, required: true}
+  volumes_exist: {description: Whether data volumes exist; then nothing is generated., type: bool, default: false}
+  site: {description: Values the site gives; they win and are not written., type: dict}
+author: [the platform's maintainers]
+"""
+
+EXAMPLES = """
+- name: Read the credentials
+  credentials:
+    file: credentials/inventory/secrets.yml
+"""
+
+RETURN = """
+values: {description: Every credential., returned: always, type: dict}
+generated: {description: Keys that were or would be generated., returned: always, type: list, elements: str}
+"""
