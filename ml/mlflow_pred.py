@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 # Until MLflow has answered once it gets little time, so that a dead server is told within 20 s; a download gets more.
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
 DOWNLOAD_TIMEOUT_SECONDS = "60"
@@ -99,9 +100,10 @@ def main() -> None:
     """Predict, as the command line says."""
     given = arguments()
     tables.check_output(given.output)
-    if given.input:
-        tables.check_file(given.input)
     tracking.prepare()
+    if given.input:
+        frames = tables.chunks(given.input)
+        frames = itertools.chain([next(frames)], frames)  # a file that cannot be read is told before MLflow is asked
     timed_by_user = "MLFLOW_HTTP_REQUEST_TIMEOUT" in os.environ
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
@@ -119,7 +121,8 @@ def main() -> None:
             counted[0] += len(frame)
             yield frame
 
-    frames = tables.chunks(given.input) if given.input else iter([sample()])
+    if not given.input:
+        frames = iter([sample()])
     source = given.input.name if given.input else "the iris sample (give your own rows with --input)"
     tables.write(watched(predicted(frames, model, columns_of(model, signature), source)), given.output)
     print(f"Model        {given.model_name} version {version}")

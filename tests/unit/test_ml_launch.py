@@ -1,0 +1,112 @@
+"""How jobs travel: arguments rewritten, tar streams made and unpacked, errors in words."""
+
+from __future__ import annotations
+
+import io
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "ml"))
+
+import launch
+import travel
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_data_file_travels_in_and_its_argument_follows(here: Path) -> None:
+    (here / "my.csv").write_text("a\n1\n")
+    inside, files, output = travel.rewrite("train", ["--n-estimators", "5", "--data=my.csv", "--target", "a=b"])
+    assert inside == ["--n-estimators", "5", "--data", "/job/in/my.csv", "--target", "a=b"]
+    assert files == {"in/my.csv": Path("my.csv")}
+    assert output is None
+
+
+def test_predictions_travel_out_to_the_default_name() -> None:
+    assert travel.rewrite("predict", []) == (["--output", "/job/out/predictions.csv"], {}, Path("predictions.csv"))
+
+
+def test_predictions_travel_out_to_the_name_given(here: Path) -> None:
+    inside, _, output = travel.rewrite("predict", [f"--output={here}/p.parquet", "--version", "3"])
+    assert inside == ["--output", "/job/out/p.parquet", "--version", "3"]
+    assert output == here / "p.parquet"
+
+
+def test_help_brings_nothing_back() -> None:
+    assert travel.rewrite("predict", ["--help"]) == (["--help"], {}, None)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--input", "none.csv"], "no file none.csv"),
+    (["--input", "."], "is a directory"),
+    (["--output", "none/p.csv"], "mkdir -p none"),
+    (["--output", "."], "is a directory"),
+])
+def test_a_file_that_cannot_travel_is_told_before_anything_starts(arguments: list[str], message: str) -> None:
+    with pytest.raises(travel.JobError, match=message):
+        travel.rewrite("predict", arguments)
+
+
+def test_the_tar_stream_is_a_tar_that_belongs_to_the_job(here: Path) -> None:
+    (here / "a.csv").write_bytes(b"x" * 700)
+    (here / ("ü" * 60)).write_bytes(b"")
+    packed = b"".join(travel.pack({"in/a.csv": here / "a.csv", "in/" + "ü" * 60: here / ("ü" * 60)}))
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        assert [member.name for member in tar] == ["code", "in", "out", "in/a.csv", "in/" + "ü" * 60]
+        assert {member.uid for member in tar} == {10005}
+        file = tar.extractfile("in/a.csv")
+        assert file is not None and file.read() == b"x" * 700
+
+
+def stream(name: str, content: bytes) -> list[bytes]:
+    """A tar with one file, in odd pieces, as an engine sends it."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    whole = buffer.getvalue()
+    return [whole[at:at + 777] for at in range(0, len(whole), 777)]
+
+
+def test_a_result_is_put_in_its_place(here: Path) -> None:
+    travel.unpack(stream("p.csv", b"y" * 5000), here / "p.csv")
+    assert (here / "p.csv").read_bytes() == b"y" * 5000
+
+
+def test_a_result_that_breaks_off_leaves_the_old_one(here: Path) -> None:
+    (here / "p.csv").write_text("old")
+    with pytest.raises(travel.JobError):
+        travel.unpack(stream("p.csv", b"y" * 5000)[:4], here / "p.csv")
+    assert [path.name for path in here.iterdir()] == ["p.csv"]
+    assert (here / "p.csv").read_text() == "old"
+
+
+def test_the_scripts_travel_and_the_launcher_stays() -> None:
+    names = {name.removeprefix("code/") for name in launch.code()}
+    assert {"mlflow_experiment.py", "mlflow_pred.py", "mlflow_reap.py", "tables.py", "tracking.py"} <= names
+    assert not names & {"launch.py", "travel.py", "quickstart.py"}
+
+
+def test_without_a_connection_file_the_way_to_one_is_named(here: Path) -> None:
+    with pytest.raises(travel.JobError, match="make provision"):
+        launch.read_platform(here / "platform.json")
+
+
+def test_a_connection_file_that_lacks_something_is_told(here: Path) -> None:
+    (here / "platform.json").write_text('{"platform_name": "mlflow"}')
+    with pytest.raises(travel.JobError, match="lacks engines, network, job_image"):
+        launch.read_platform(here / "platform.json")
+
+
+def test_an_engine_that_does_not_answer_is_told() -> None:
+    platform = {"engines": [{"host": "h", "docker_host": "tcp://127.0.0.1:1"}]}
+    with pytest.raises(travel.JobError, match="the Docker engine of h does not answer"):
+        launch.connect(platform)
