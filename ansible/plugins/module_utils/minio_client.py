@@ -34,9 +34,9 @@ CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
 FIXES = {
     "AccessDenied": "give access_key the rights of the server's root user",
     "InvalidAccessKeyId": "access_key is unknown to this server or disabled: use the server's root user",
-    "SignatureDoesNotMatch": "secret_key does not belong to access_key: compare both with what the server was started with",
+    "SignatureDoesNotMatch": "secret_key does not belong to access_key: compare both with the server's own settings",
     "RequestTimeTooSkewed": "the clocks of this host and of the server differ: set them",
-    "AuthorizationHeaderMalformed": f"the server has another region: start it with MINIO_REGION={REGION} or without one",
+    "AuthorizationHeaderMalformed": f"the server is in another region: start it in {REGION}",
     "XMinioMalformedIAMPolicy": "correct the document; one statement holds either s3: or admin: actions, never both",
     "XMinioAdminNoSuchPolicy": "create the policy with minio_policy first",
     "XMinioIAMPolicyInUse": "take the policy from its users first, with minio_user",

@@ -79,6 +79,7 @@ def attributes_differ(path: str, mode: int, owner: int, group: int) -> bool:
 
 def write(path: str, content: bytes, mode: int, owner: int, group: int) -> None:
     """Replace `path` by `content` at once: whoever reads it meets the old file or the new one, never half of one."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}.")
     try:
         with os.fdopen(handle, "wb") as stream:

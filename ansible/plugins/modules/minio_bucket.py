@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.minio_client import CONNECTION_ARGUMENTS, connect, failing_with_a_fix
+
 DOCUMENTATION = r"""
 module: minio_bucket
 short_description: Make a bucket that keeps its history
@@ -83,12 +89,6 @@ bucket:
   type: dict
   sample: {name: mlflow, object_lock: true, versioning: Enabled, lifecycle: []}
 """
-
-from dataclasses import fields, is_dataclass
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.minio_client import CONNECTION_ARGUMENTS, connect, failing_with_a_fix
 
 
 def plain(value: Any) -> Any:
@@ -189,7 +189,9 @@ def main() -> None:
     name, endpoint = options["name"], options["endpoint"]
     days = options["noncurrent_days"]
     if days is not None and days < 1:
-        module.fail_json(msg=f"noncurrent_days is {days}: give at least 1, or leave it out to keep every version for ever.")
+        module.fail_json(
+            msg=f"noncurrent_days is {days}: give at least 1, or leave it out to keep every version for ever."
+        )
     client = connect(module)
 
     with failing_with_a_fix(module, f"Reading bucket {name}"):
@@ -199,8 +201,8 @@ def main() -> None:
         before = read_bucket(client, name)
     if before and options["object_lock"] and not before["object_lock"]:
         module.fail_json(
-            msg=f"Bucket {name} at {endpoint} was made without object lock, which cannot be added later. Copy its objects "
-            f"elsewhere, remove it and run again; or name another bucket; or set object_lock: false and live without.",
+            msg=f"Bucket {name} at {endpoint} was made without object lock, which cannot be added later. Copy its "
+            "objects elsewhere, remove it and run again; or name another bucket; or set object_lock: false.",
             code="ObjectLockConfigurationNotFoundError",
         )
     after = wanted_bucket(options, before)

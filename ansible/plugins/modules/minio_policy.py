@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.minio_client import CONNECTION_ARGUMENTS, admin_code, connect_admin, failing_with_a_fix
+
 DOCUMENTATION = r"""
 module: minio_policy
 short_description: Make or remove a policy of MinIO
@@ -76,12 +82,6 @@ document:
   type: dict
 """
 
-import json
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.minio_client import CONNECTION_ARGUMENTS, admin_code, connect_admin, failing_with_a_fix
-
 LISTS = ("Action", "NotAction", "Resource", "NotResource")
 
 
@@ -92,7 +92,9 @@ def normalised(document: dict[str, Any]) -> dict[str, Any]:
         statements = [statements]
     return {
         **{key: value for key, value in document.items() if value not in ("", None)},
-        "Statement": sorted((_statement(entry) for entry in statements), key=lambda entry: json.dumps(entry, sort_keys=True)),
+        "Statement": sorted(
+            (_statement(entry) for entry in statements), key=lambda entry: json.dumps(entry, sort_keys=True)
+        ),
     }
 
 

@@ -3,6 +3,18 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.minio_client import (
+    CONNECTION_ARGUMENTS,
+    admin_code,
+    connect_admin,
+    failing_with_a_fix,
+    s3_client,
+)
+
 DOCUMENTATION = r"""
 module: minio_user
 short_description: Make or remove a user of MinIO
@@ -83,18 +95,6 @@ user:
   type: dict
   sample: {name: mlflow, enabled: true, policies: [mlflow], secret: right}
 """
-
-import json
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.minio_client import (
-    CONNECTION_ARGUMENTS,
-    admin_code,
-    connect_admin,
-    failing_with_a_fix,
-    s3_client,
-)
 
 
 def read_user(module: AnsibleModule, admin: Any) -> dict[str, Any]:
