@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -22,6 +25,12 @@ def prepare() -> None:
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer")
+    given = os.environ.get("MPLCONFIGDIR", "")
+    if os.path.isdir(given) and not os.access(given, os.W_OK):  # matplotlib would leave its font list unread
+        scratch = tempfile.mkdtemp(prefix="matplotlib-")
+        atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+        os.environ["MPLCONFIGDIR"] = shutil.copytree(given, scratch, dirs_exist_ok=True)
 
 
 def public_uri() -> str:
