@@ -32,7 +32,14 @@ STOP_SECONDS = 30  # what a job gets to mark its run, before it is killed
 ABANDONED_SECONDS = 3600  # after which another controller's finished container is nobody's
 KILLED = 137
 CONNECTION = (
-    "platform_name", "engines", "network", "job_image", "tracking_uri", "public_uri", "job_memory", "job_pids"
+    "platform_name",
+    "engines",
+    "network",
+    "job_image",
+    "tracking_uri",
+    "public_uri",
+    "job_memory",
+    "job_pids",
 )
 ENVIRONMENT = {
     "HOME": "/tmp",
@@ -167,7 +174,11 @@ def follow(container: Container) -> int:
 
 @contextlib.contextmanager
 def job_container(
-    client: DockerClient, platform: dict[str, Any], job: str, command: list[str], files: dict[str, Path],
+    client: DockerClient,
+    platform: dict[str, Any],
+    job: str,
+    command: list[str],
+    files: dict[str, Path],
     retries: int | None,
 ) -> Iterator[Container]:
     """A container with the files in /job, removed with its volume in the end whatever happens."""

@@ -82,9 +82,7 @@ def split(frame: pd.DataFrame, target: str, source: str, given: argparse.Namespa
         )
     features = pd.DataFrame({name: tables.as_numbers(frame[name], source) for name in names})
     try:
-        return train_test_split(
-            features, classes, test_size=given.test_size, random_state=given.seed, stratify=classes
-        )
+        return train_test_split(features, classes, test_size=given.test_size, random_state=given.seed, stratify=classes)
     except ValueError as error:
         raise tables.InputError(f"{source} cannot be split: {error}: add rows or change --test-size") from error
 
@@ -183,8 +181,15 @@ def train(parts: list[Any], frame: pd.DataFrame, target: str, source: str, given
     if given.cv:
         found |= cross_validated(blank, x, y, given.cv)
     now = int(time.time() * 1000)
-    own = {"data": source, "target": target, "test_size": given.test_size, "seed": given.seed, "cv": given.cv,
-           "rows": len(frame), "features": x.shape[1]}
+    own = {
+        "data": source,
+        "target": target,
+        "test_size": given.test_size,
+        "seed": given.seed,
+        "cv": given.cv,
+        "rows": len(frame),
+        "features": x.shape[1],
+    }
     MlflowClient().log_batch(
         run.info.run_id,
         metrics=[Metric(key, value, now, 0) for key, value in found.items()],

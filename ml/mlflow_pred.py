@@ -34,8 +34,12 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     which.add_argument("--alias", default="champion", help="the model's version by alias (%(default)s)")
     which.add_argument("--version", help="the model's version by number")
     parser.add_argument("--input", type=Path, help="CSV or Parquet file, gzipped or not (default: 15 rows of iris)")
-    parser.add_argument("--output", type=Path, default=Path("predictions.csv"),
-                        help="where to write: .csv, .csv.gz or .parquet (%(default)s)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("predictions.csv"),
+        help="where to write: .csv, .csv.gz or .parquet (%(default)s)",
+    )
     return parser.parse_args(argv)
 
 
@@ -60,10 +64,13 @@ def cast(frame: pd.DataFrame, kinds: dict[str, str], source: str) -> pd.DataFram
     import pandas as pd
 
     numeric = ("float", "int", "uint", "bool")
-    return pd.DataFrame({
-        name: tables.as_numbers(frame[name], source, kind) if kind.startswith(numeric) else frame[name].astype(str)
-        for name, kind in kinds.items()
-    }, index=frame.index)
+    return pd.DataFrame(
+        {
+            name: tables.as_numbers(frame[name], source, kind) if kind.startswith(numeric) else frame[name].astype(str)
+            for name, kind in kinds.items()
+        },
+        index=frame.index,
+    )
 
 
 def predicted(frames: Iterator[pd.DataFrame], model: Any, kinds: dict[str, str], source: str) -> Iterator[pd.DataFrame]:

@@ -31,8 +31,9 @@ def confusion_matrix(counts: Any, classes: Sequence[str], path: Path) -> None:
         for row in range(len(classes)):
             for column in range(len(classes)):
                 dark = counts[row][column] > counts.max() / 2
-                axes.text(column, row, int(counts[row][column]), ha="center", va="center",
-                          color="white" if dark else "black")
+                axes.text(
+                    column, row, int(counts[row][column]), ha="center", va="center", color="white" if dark else "black"
+                )
     figure.savefig(path)
 
 

@@ -89,12 +89,29 @@ def start_server() -> int:
     port = free_port()
     environment = bytecode_kept() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", database(), "--artifacts-destination", str(STATE / "artifacts"),
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--backend-store-uri",
+        database(),
+        "--artifacts-destination",
+        str(STATE / "artifacts"),
     ]
     with (STATE / "server.log").open("ab") as log:
         server = subprocess.Popen(
-            command, cwd=STATE, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            command,
+            cwd=STATE,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
             start_new_session=True,
         )
     part = STATE / "server.json.part"

@@ -61,8 +61,8 @@ def csv_header(path: Path) -> list[str]:
         if len(names) == 1 and names[0].count(sign):
             raise InputError(
                 f"{path.name} is separated by {called}: save it with commas, for example\n"
-                f"  python3 -c \"import csv,sys; csv.writer(sys.stdout).writerows("
-                f"csv.reader(sys.stdin,delimiter={sign!r}))\" < {path.name} > commas.csv"
+                f'  python3 -c "import csv,sys; csv.writer(sys.stdout).writerows('
+                f'csv.reader(sys.stdin,delimiter={sign!r}))" < {path.name} > commas.csv'
             )
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
@@ -191,8 +191,7 @@ def check_target(frame: pd.DataFrame, target: str, source: str) -> None:
     if target not in frame.columns:
         close = close_name(target, [str(name) for name in frame.columns])
         raise InputError(
-            f"{source} has no target column '{target}': --target {close or 'NAME'}, "
-            f"one of {quoted(frame.columns)}"
+            f"{source} has no target column '{target}': --target {close or 'NAME'}, one of {quoted(frame.columns)}"
         )
     absent = frame[target].isna().to_numpy()
     if absent.any():

@@ -2,17 +2,19 @@
 # Writes what a build needs of this host and no image may keep: package sources, CA bundle, proxy and index settings.
 # usage: build-inputs.sh DIRECTORY      the files become build secrets
 set -eu
+# shellcheck disable=SC1091 # the host's own description of itself
+. /etc/os-release
 umask 077
 mkdir -p "$1"
 cd "$1"
 
 # Debian's archive as the host reaches it: "URI suite" lines of the host's own configuration.
 : > apt.sources
-if [ "$(. /etc/os-release && echo "$ID")" = debian ]; then
-  codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+if [ "$ID" = debian ]; then
+  # shellcheck disable=SC2016 # apt-get expands these
   targets=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' | sort -u)
   for suite in '' -updates -security; do
-    uri=$(echo "$targets" | awk -v want="$codename$suite" '$2 == want && $3 == "main" { print $1; exit }')
+    uri=$(echo "$targets" | awk -v want="$VERSION_CODENAME$suite" '$2 == want && $3 == "main" { print $1; exit }')
     [ -n "$uri" ] || continue
     printf 'Types: deb\nURIs: %s\nSuites: trixie%s\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n' \
       "${uri%/}" "$suite" >> apt.sources

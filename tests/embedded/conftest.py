@@ -33,13 +33,31 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-             "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
-             "--artifacts-destination", str(folder / "artifacts")],
-            cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True,
+            [
+                sys.executable,
+                "-m",
+                "mlflow",
+                "server",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port),
+                "--workers",
+                "1",
+                "--backend-store-uri",
+                f"sqlite:///{folder}/mlflow.db",
+                "--artifacts-destination",
+                str(folder / "artifacts"),
+            ],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/search", data=b'{"max_results":1}',
+        f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/search",
+        data=b'{"max_results":1}',
         headers={"Content-Type": "application/json"},
     )
     end = time.monotonic() + 120
@@ -69,8 +87,12 @@ def call(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
 
     def run(script: str, *arguments: object, cwd: Path | None = None, timeout: float = 60, **variables: str):
         return subprocess.run(
-            [sys.executable, str(ML / script), *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
-            cwd=cwd or tmp_path_factory.mktemp("cwd"), env=environment | variables,
+            [sys.executable, str(ML / script), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=cwd or tmp_path_factory.mktemp("cwd"),
+            env=environment | variables,
         )
 
     return run

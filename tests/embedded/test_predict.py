@@ -86,8 +86,12 @@ def test_bad_input_is_refused_and_the_old_predictions_stay(environment, tmp_path
         given[name], wanted[name] = arguments, message
     started = {
         name: subprocess.Popen(
-            [sys.executable, str(ML / "mlflow_pred.py"), *arguments], env=environment, cwd=tmp_path, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, str(ML / "mlflow_pred.py"), *arguments],
+            env=environment,
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for name, arguments in given.items()
     }
@@ -104,8 +108,12 @@ def test_a_full_disk_leaves_the_old_predictions_and_no_rubbish(environment, tmp_
     output = write(tmp_path / "predictions.csv", "old")
     data = write(tmp_path / "in.csv", GOOD + "5.1,3.5,1.4,0.2\n" * 200_000)
     done = subprocess.run(
-        [sys.executable, str(ML / "mlflow_pred.py"), "--input", str(data)], env=environment, cwd=tmp_path, text=True,
-        capture_output=True, timeout=60,
+        [sys.executable, str(ML / "mlflow_pred.py"), "--input", str(data)],
+        env=environment,
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        timeout=60,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, 4_000_000)),
     )
     assert done.returncode == 2, done.stderr
@@ -123,8 +131,12 @@ def test_a_server_that_is_down_or_silent_is_told_within_20_seconds(environment, 
         addresses = [f"http://127.0.0.1:{port.getsockname()[1]}" for port in (closed, silent)]
         started = [
             subprocess.Popen(
-                [sys.executable, str(ML / "mlflow_pred.py")], env=environment | {"MLFLOW_TRACKING_URI": address},
-                cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                [sys.executable, str(ML / "mlflow_pred.py")],
+                env=environment | {"MLFLOW_TRACKING_URI": address},
+                cwd=tmp_path,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
             for address in addresses
         ]

@@ -46,7 +46,8 @@ def test_the_run_holds_its_data_lineage(run) -> None:
 
 def test_the_run_holds_both_pictures(run, client) -> None:
     assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {
-        "confusion_matrix.png", "feature_importance.png"
+        "confusion_matrix.png",
+        "feature_importance.png",
     }
 
 
@@ -95,7 +96,9 @@ def test_a_signal_in_training_marks_the_run(environment, client, tmp_path: Path)
     client.create_experiment("stopped")
     process = subprocess.Popen(
         [sys.executable, str(ML / "mlflow_experiment.py"), "--experiment", "stopped", "--n-estimators", "100000"],
-        env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL,
+        env=environment,
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
     )
     experiment = client.get_experiment_by_name("stopped").experiment_id
     while not client.search_runs([experiment]):
@@ -137,7 +140,11 @@ def test_bad_training_data_is_refused_and_leaves_no_run(client, environment, tmp
         file.write_text(text)
         started[name] = subprocess.Popen(
             [sys.executable, str(ML / "mlflow_experiment.py"), "--data", str(file), "--experiment", "bad"],
-            env=environment, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=environment,
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
     ended = {name: (process.communicate(timeout=60)[1], process.returncode) for name, process in started.items()}
     for name, (_, message) in BAD.items():

@@ -43,12 +43,15 @@ def test_help_brings_nothing_back() -> None:
     assert travel.rewrite("predict", ["--help"]) == (["--help"], {}, None)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["--input", "none.csv"], "no file none.csv"),
-    (["--input", "."], "is a directory"),
-    (["--output", "none/p.csv"], "mkdir -p none"),
-    (["--output", "."], "is a directory"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--input", "none.csv"], "no file none.csv"),
+        (["--input", "."], "is a directory"),
+        (["--output", "none/p.csv"], "mkdir -p none"),
+        (["--output", "."], "is a directory"),
+    ],
+)
 def test_a_file_that_cannot_travel_is_told_before_anything_starts(arguments: list[str], message: str) -> None:
     with pytest.raises(travel.JobError, match=message):
         travel.rewrite("predict", arguments)
@@ -73,7 +76,7 @@ def stream(name: str, content: bytes) -> list[bytes]:
         member.size = len(content)
         tar.addfile(member, io.BytesIO(content))
     whole = buffer.getvalue()
-    return [whole[at:at + 777] for at in range(0, len(whole), 777)]
+    return [whole[at : at + 777] for at in range(0, len(whole), 777)]
 
 
 def test_a_result_is_put_in_its_place(here: Path) -> None:

@@ -45,9 +45,14 @@ def test_a_row_with_too_many_fields_is_refused(tmp_path: Path) -> None:
         list(tables.chunks(file))
 
 
-@pytest.mark.parametrize(("value", "message"), [
-    ("x", "row 2: 'x' is not a number"), (None, "row 2: no value"), (np.inf, "row 2: inf is not finite"),
-])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("x", "row 2: 'x' is not a number"),
+        (None, "row 2: no value"),
+        (np.inf, "row 2: inf is not finite"),
+    ],
+)
 def test_what_is_no_number_is_named_by_row_and_column(value: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         tables.as_numbers(pd.Series([1, value], name="a", dtype=object), "t.csv")
@@ -88,10 +93,16 @@ def test_what_is_written_in_frames_reads_back_whole(tmp_path: Path, name: str) -
     assert [int(value) for frame in tables.chunks(tmp_path / name) for value in frame["a"]] == [1, 2, 3]
 
 
-@pytest.mark.parametrize(("challenger", "holder", "wins"), [
-    ((0.9, 0.3), (0.8, 0.1), True), ((0.8, 0.1), (0.9, 0.3), False),
-    ((0.9, 0.3), (0.9, 0.3), True), ((0.9, 0.305), (0.9, 0.3), True), ((0.9, 0.4), (0.9, 0.3), False),
-])
+@pytest.mark.parametrize(
+    ("challenger", "holder", "wins"),
+    [
+        ((0.9, 0.3), (0.8, 0.1), True),
+        ((0.8, 0.1), (0.9, 0.3), False),
+        ((0.9, 0.3), (0.9, 0.3), True),
+        ((0.9, 0.305), (0.9, 0.3), True),
+        ((0.9, 0.4), (0.9, 0.3), False),
+    ],
+)
 def test_accuracy_decides_and_log_loss_where_it_is_equal(challenger, holder, wins: bool) -> None:
     assert champion.no_worse(challenger, holder) is wins
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import re
 import secrets
 import string
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ansible.plugins.action import ActionBase
 
 # For each key: how long a generated value is, and the lengths its service accepts.
@@ -22,22 +27,31 @@ KEYS: dict[str, tuple[int, int, int]] = {
     "mlflow_s3_access_key": (20, 3, 20),
     "mlflow_s3_secret_key": (40, 8, 40),
 }
+UNLIKE_TEXT = re.compile(r"[\r\n'\"\\]")
+BLANK = r"[ \t]*:[ \t]*(?:''|\"\"|null|~)?(?P<rest>[ \t]*(?:[ \t]#.*)?)$"
 HEADER = "# Generated once; a value you write here stays. Without this file the data cannot be opened: keep a copy.\n"
 
 
 def parse(text: str, path: str) -> dict[str, str]:
-    """Return the credentials in `text`; raise AnsibleActionFail naming `path` and the fix if it is not a flat mapping of them."""
+    """Return the credentials in `text`.
+
+    Raises:
+        AnsibleActionFail: it is not a flat mapping of them; the message names line or key, `path`, and the fix.
+    """
     try:
-        values = yaml.safe_load(text) or {}
+        values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "somewhere"
-        raise AnsibleActionFail(f"{path} is not YAML ({where}). Correct it, or restore the file from its copy.") from None
+        raise AnsibleActionFail(
+            f"{path} is not YAML ({where}). Correct it, or restore the file from its copy."
+        ) from None
+    values = {} if values is None else values
     if not isinstance(values, dict):
-        raise AnsibleActionFail(f"{path} is not a list of `key: value` lines. Restore the file from its copy.")
-    unknown = sorted(set(values) - set(KEYS))
+        raise AnsibleActionFail(f"{path}, line 1: not `key: value` lines. Restore the file from its copy.")
+    unknown = sorted(str(key) for key in set(values) - set(KEYS))
     if unknown:
-        raise AnsibleActionFail(f"{path} has unknown keys: {', '.join(map(str, unknown))}. Known are: {', '.join(KEYS)}.")
+        raise AnsibleActionFail(f"{path} has unknown keys: {', '.join(unknown)}. Known are: {', '.join(KEYS)}.")
     wrong = sorted(key for key, value in values.items() if value is not None and not isinstance(value, str))
     if wrong:
         raise AnsibleActionFail(f"{path}: the values of {', '.join(wrong)} are not text. Put them in quotes.")
@@ -51,36 +65,54 @@ def check_lengths(values: dict[str, str], path: str) -> None:
         for key, (_, least, most) in KEYS.items()
         if key in values and not least <= len(values[key]) <= most
     ]
-    findings += [f"{key} holds a line break or a quote" for key, value in values.items() if re.search(r"[\r\n'\"\\]", value)]
+    findings += [f"{key} holds a line break or a quote" for key, value in values.items() if UNLIKE_TEXT.search(value)]
     if findings:
         raise AnsibleActionFail(f"{path} (or the site's variables): {'; '.join(findings)}.")
 
 
 def generate(key: str) -> str:
-    """Return a random value for `key`, letters and digits only."""
+    """Return a random value for `key`: letters and digits, a letter first, so that YAML cannot take it for a number."""
     alphabet = string.ascii_letters + string.digits
-    return "".join(secrets.choice(alphabet) for _ in range(KEYS[key][0]))
+    return secrets.choice(string.ascii_letters) + "".join(secrets.choice(alphabet) for _ in range(KEYS[key][0] - 1))
 
 
 def fill(text: str, missing: dict[str, str]) -> str:
-    """Return `text` with the values in `missing` added; blanks are replaced where they stand, the rest is left alone."""
+    """Return `text` with the values in `missing` added; blanks are filled where they stand, the rest is left alone."""
     for key, value in missing.items():
         line = f"{key}: {value}"
-        text, found = re.subn(rf"(?m)^{key}:[ \t]*(?:''|\"\"|null|~)?[ \t]*(?:#.*)?$", line, text)
+        text, found = re.subn(f"(?m)^{key}{BLANK}", rf"{line}\g<rest>", text)
         if not found:
             text = f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{line}\n"
     return text
 
 
+@contextlib.contextmanager
+def one_at_a_time(path: str) -> Iterator[None]:
+    """Keep others from filling `path` meanwhile: every host of a play, and every play, asks for the same file."""
+    directory = os.path.dirname(path)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def save(path: str, text: str) -> None:
-    """Replace `path` by `text` at once, readable by its owner only."""
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    """Replace `path` by `text` at once, readable by its owner only.
+
+    Raises:
+        OSError: it cannot be written; the old file is as it was.
+    """
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
+            if os.geteuid() == 0 and os.path.exists(path):
+                os.fchown(stream.fileno(), os.stat(path).st_uid, os.stat(path).st_gid)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
@@ -90,50 +122,70 @@ def save(path: str, text: str) -> None:
 class ActionModule(ActionBase):
     """Arguments: file (path), volumes_exist (bool), site (values the site gives; empty ones are not given)."""
 
+    _requires_connection = False
+
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return `values` (every key), and `changed` if the file was or would be written."""
+        """Return `values` (every key), `generated` (the new keys), and `changed` if the file was or would be written."""
         result = super().run(tmp, task_vars)
-        path = os.path.normpath(str(self._task.args["file"]))
-        site = {key: str(value) for key, value in (self._task.args.get("site") or {}).items() if value}
+        if not self._task.args.get("file"):
+            raise AnsibleActionFail("credentials needs the argument file")
+        path = os.path.realpath(self._loader.path_dwim(str(self._task.args["file"])))
+        guard = contextlib.nullcontext() if self._task.check_mode else one_at_a_time(path)
+        try:
+            with guard:
+                values, generated = self._complete(path)
+        except OSError as error:
+            raise AnsibleActionFail(f"{path} cannot be used: {error.strerror}. Make it yours and make room.") from error
+        result.update(changed=bool(generated), values=values, generated=sorted(generated))
+        return result
+
+    def _complete(self, path: str) -> tuple[dict[str, str], dict[str, str]]:
+        """Return all values, and those of them that are new and have been stored (in a dry run: would be)."""
+        site = {
+            key: str(value) for key, value in (self._task.args.get("site") or {}).items() if value not in (None, "")
+        }
         text, vaulted = self._read(path)
         stored = parse(text, path)
         missing = [key for key in KEYS if key not in stored and key not in site]
         if missing and vaulted:
             raise AnsibleActionFail(
-                f"{path} is vaulted and lacks {', '.join(missing)}. It is never rewritten: add them with `ansible-vault edit {path}`."
+                f"{path} is vaulted and lacks {', '.join(missing)}. It is never rewritten:"
+                f" add them with `ansible-vault edit {path}`."
             )
-        if missing and self._task.args.get("volumes_exist"):
+        if missing and boolean(self._task.args.get("volumes_exist", False)):
             raise AnsibleActionFail(
-                f"The platform's data volumes exist on this host, but {path} lacks {', '.join(missing)}. New values would lock the"
-                " data out, so nothing is generated. Bring the file back from its copy;"
+                f"The platform's data volumes exist on this host, but {path} lacks {', '.join(missing)}. New values"
+                " would lock the data out, so nothing is generated. Bring the file back from its copy;"
                 " or remove the data as well: make destroy DATA=delete."
             )
         generated = {key: generate(key) for key in missing}
-        values = {**stored, **generated, **site}
-        check_lengths(values, path)
-        if generated and not self._task.check_mode:
-            save(path, fill(text or HEADER, generated))
-        result.update(changed=bool(generated), values=values, generated=missing)
-        return result
+        check_lengths({**stored, **generated, **site}, path)
+        if generated:
+            filled = fill(text or HEADER, generated)
+            if parse(filled, path) != {**stored, **generated}:
+                raise AnsibleActionFail(f"{path} cannot be added to. Write one `key: value` a line.")
+            if not self._task.check_mode:
+                save(path, filled)
+        return {**stored, **generated, **site}, generated
 
     def _read(self, path: str) -> tuple[str, bool]:
         """Return the file's text, decrypted, and whether it was vaulted; empty text if there is no file."""
         try:
             mode = os.stat(path).st_mode & 0o777
+            if mode & 0o077:
+                raise AnsibleActionFail(f"{path} can be read by others (mode {mode:04o}). Fix it: chmod 600 {path}")
             with open(path, encoding="utf-8") as stream:
                 text = stream.read()
         except FileNotFoundError:
             return "", False
         except (OSError, UnicodeDecodeError) as error:
             raise AnsibleActionFail(f"{path} cannot be read: {error}. Restore the file from its copy.") from error
-        if mode & 0o077:
-            raise AnsibleActionFail(f"{path} can be read by others (mode {mode:04o}). Fix it: chmod 600 {path}")
         if not text.startswith("$ANSIBLE_VAULT"):
             return text, False
         try:
-            from ansible.parsing.vault import VaultLib
-
-            vault = getattr(self._loader, "_vault", None) or VaultLib()
-            return vault.decrypt(text.encode()).decode(), True
+            return str(self._loader.get_text_file_contents(path)), True
         except AnsibleError as error:
-            raise AnsibleActionFail(f"{path} is vaulted and cannot be opened: {error}. Add ARGS=--ask-vault-pass.") from error
+            raise AnsibleActionFail(
+                f"{path} is vaulted and cannot be opened: {error}"
+                " Add ARGS=--ask-vault-pass or ARGS='--vault-password-file FILE'."
+            ) from error

@@ -1,59 +1,92 @@
-"""Looks at the host through the module `preflight`, adds what only the controller knows, and fails once with all findings."""
+"""Looks at the host through the module `preflight`, adds what only the controller knows, and names all findings at once."""
 
 from __future__ import annotations
 
 import getpass
 import os
-import platform
 import sys
 import textwrap
 from pathlib import Path
 from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible.plugins.action import ActionBase
 
 # Ansible finds module_utils for modules only; an action plugin shares them as a plain package.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from module_utils.platform_lock import boot_id, process_start
+from module_utils.platform_lock import has_died, owner_of
 from module_utils.preflight_findings import about_choices, about_host, about_variables
 
 CHOICES = ("platform_name", "ports", "min_disk_gb", "min_memory_mb", "exposure", "image_source", "images")
+MAGIC = {"groups", "group_names", "hostvars", "inventory_dir", "inventory_file", "vars", "omit", "environment"}
 PASSED_ON = ("platform_name", "platform_dir", "volumes")
 
 
+def wrap(finding: str) -> str:
+    """Return a finding as an item of a list, at most 76 columns wide; paths and commands are not broken."""
+    return textwrap.fill(
+        finding, 76, initial_indent=" - ", subsequent_indent="   ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def user() -> str:
+    """Return the name of the user who runs Ansible, or its number where the system has no name for it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
 class ActionModule(ActionBase):
-    """Arguments: those of the module, and ports, min_disk_gb, min_memory_mb, exposure, image_source, images, known, renamed."""
+    """See the module's DOCUMENTATION for the arguments."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return `host`, or fail with every finding."""
+        """Return `host`, or fail with every finding; without `judge`, only look."""
         result = super().run(tmp, task_vars)
         arguments = self._task.args
+        judge = boolean(arguments.get("judge", True))
+        absent = [name for name in (*PASSED_ON, *(CHOICES if judge else ())) if name not in arguments]
+        if absent:
+            raise AnsibleActionFail(f"preflight needs the arguments {', '.join(absent)}")
+        if not judge:
+            result.update(self._look(None, task_vars))
+            return result
         choices = {name: arguments[name] for name in CHOICES}
-        findings = about_variables(self._given(task_vars or {}), list(arguments["known"]), dict(arguments["renamed"]))
+        known, renamed = list(arguments.get("known") or []), dict(arguments.get("renamed") or {})
+        findings = about_variables(self._given(task_vars or {}), known, renamed)
         findings += about_choices(choices)
-        module_arguments = {name: arguments[name] for name in PASSED_ON} | {"lock_owner": self._owner()}
-        seen = self._execute_module(module_name="preflight", module_args=module_arguments, task_vars=task_vars)
+        seen = self._look(owner_of(os.getppid(), user()), task_vars)
         result.update(seen)
         if "host" in seen:
             findings += about_host(seen["host"], choices)
-        elif not findings:
-            return result
+        elif findings:
+            findings.append(f"The host could not be looked at: {seen.get('msg')}")
         if findings:
-            wrapped = [textwrap.fill(text, 76, initial_indent=" - ", subsequent_indent="   ") for text in findings]
-            result.pop("host", None)
+            self._give_back(result.pop("host", None), task_vars)
+            wrapped = [wrap(finding) for finding in findings]
             result.update(failed=True, msg="\n".join([f"{len(findings)} finding(s); nothing was changed:", *wrapped]))
         return result
+
+    def _look(self, owner: dict[str, Any] | None, task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """Return the module's result; a lock whose holder has died on this controller is taken over."""
+        module_arguments = {name: self._task.args[name] for name in PASSED_ON} | {"lock_owner": owner}
+        seen = self._execute_module(module_name="preflight", module_args=module_arguments, task_vars=task_vars)
+        held_by = seen.get("host", {}).get("lock", {}).get("held_by")
+        if held_by and has_died(held_by):
+            module_arguments["lock_dead"] = held_by
+            seen = self._execute_module(module_name="preflight", module_args=module_arguments, task_vars=task_vars)
+        return seen
+
+    def _give_back(self, host: dict[str, Any] | None, task_vars: dict[str, Any] | None) -> None:
+        """Give back the lock that was taken: what preflight refuses does not keep others waiting."""
+        if host and not host["lock"]["holder"]:
+            released = {"name": self._task.args["platform_name"], "owner": host["lock"]["owner"], "state": "absent"}
+            self._execute_module(module_name="platform_lock", module_args=released, task_vars=task_vars)
 
     def _given(self, task_vars: dict[str, Any]) -> set[str]:
         """Return the names of the variables that inventory and command line set for this host."""
         own = {name for name in task_vars if not name.startswith(("_", "ansible_"))}
-        from_roles = {"role_path", "role_name", "role_names"} | set(self._task.args)
-        return own - from_roles - {"groups", "group_names", "hostvars", "inventory_dir", "inventory_file", "vars", "omit", "environment"}
-
-    @staticmethod
-    def _owner() -> dict[str, Any]:
-        """Return who takes the lock: the ansible-playbook process that started this worker."""
-        pid = os.getppid()
-        who = f"{getpass.getuser()} on {platform.node()}"
-        return {"boot_id": boot_id(), "pid": pid, "start": process_start(pid), "who": who}
+        return own - MAGIC - set(self._task.args)

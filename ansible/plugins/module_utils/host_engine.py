@@ -4,45 +4,60 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-
-def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the Docker client; never raises for its failing."""
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=60)
+PATIENCE = 30  # seconds for an engine that does not answer
+PUBLISHED = re.compile(r"(?P<address>\S+):(?P<first>\d+)(?:-(?P<last>\d+))?->")
 
 
-def lines(*arguments: str) -> list[dict[str, Any]]:
-    """Return what the client prints as JSON lines."""
-    return [json.loads(line) for line in docker(*arguments, "--format", "{{json .}}").stdout.splitlines()]
+def docker(arguments: tuple[str, ...]) -> tuple[str, str]:
+    """Run the Docker client and return what it prints; never raises for its failing."""
+    try:
+        done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return "", f"it has not answered for {PATIENCE} s"
+    except OSError as error:
+        return "", str(error)
+    return done.stdout, done.stderr.strip()
 
 
 def written_by(mountpoint: str) -> str | None:
     """Return which MinIO wrote the volume at `mountpoint`: `fork`, `upstream`, or None."""
-    marker = os.path.join(mountpoint, ".written-by")
-    if not os.path.exists(marker):
+    try:
+        with open(os.path.join(mountpoint, ".written-by"), encoding="utf-8") as stream:
+            return stream.read().strip() or None
+    except OSError:
         return None
-    with open(marker, encoding="utf-8") as stream:
-        return stream.read().strip()
+
+
+def published(text: str) -> list[dict[str, Any]]:
+    """Return port and address of everything that the Ports column of `docker ps` says is published."""
+    return [
+        {"port": port, "address": match["address"].strip("[]")}
+        for match in PUBLISHED.finditer(text)
+        for port in range(int(match["first"]), int(match["last"] or match["first"]) + 1)
+    ]
 
 
 def container(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return name, image, state, health and ports of one line of `docker ps`."""
+    """Return name, image, state, health, configuration and ports of one line of `docker ps`."""
     status = entry["Status"]
-    health = next((word for word in ("unhealthy", "healthy", "starting") if f"({word})" in status or f": {word})" in status), "none")
-    published = {part.split("->")[0].rsplit(":", 1)[1] for part in entry["Ports"].split(", ") if "->" in part}
+    words = ("unhealthy", "healthy", "starting")
     labels = dict(label.partition("=")[::2] for label in entry["Labels"].split(",") if "=" in label)
     return {
         "name": entry["Names"],
         "service": labels.get("com.docker.compose.service", ""),
         "platform": labels.get("platform.name", ""),
+        "config": labels.get("platform.config", ""),
         "image": entry["Image"],
         "state": entry["State"],
         "status": status,
-        "health": health,
-        "ports": sorted(published),
+        "health": next((word for word in words if f"({word})" in status or f": {word})" in status), "none"),
+        "ports": published(entry["Ports"]),
     }
 
 
@@ -54,34 +69,43 @@ def look_at_engine(platform_name: str, volumes: dict[str, str]) -> dict[str, Any
         volumes: the platform's volumes by service.
 
     Returns:
-        docker (installed, working, error, server_version, compose_version, root), images (our references), volumes (which
-        of ours exist), minio_written_by, containers (ours), other_ports (port to container of others), all_healthy.
+        docker (installed, working, error, server_version, compose_version, root), images (our references), volumes
+        (which of ours exist), minio_written_by, containers (ours), other_ports (port, address and container of others),
+        all_healthy.
     """
     engine: dict[str, Any] = {"installed": shutil.which("docker") is not None, "working": False, "error": ""}
     engine.update(server_version="", compose_version="", root="/var/lib/docker")
     seen: dict[str, Any] = {"docker": engine, "images": [], "volumes": [], "minio_written_by": None, "containers": []}
-    seen.update(other_ports={}, all_healthy=False)
+    seen.update(other_ports=[], all_healthy=False)
     if not engine["installed"]:
         return seen
-    answer = docker("info", "--format", "{{json .}}")
-    information = json.loads(answer.stdout) if answer.stdout.strip() else {}
+    calls = {
+        "info": ("info", "--format", "{{json .}}"),
+        "compose": ("compose", "version", "--short"),
+        "images": ("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=platform/*"),
+        "volumes": ("volume", "inspect", *volumes.values()),
+        "containers": ("ps", "--all", "--format", "{{json .}}"),
+    }
+    with ThreadPoolExecutor(len(calls)) as pool:
+        asked = {name: pool.submit(docker, call) for name, call in calls.items()}
+    answers = {name: future.result() for name, future in asked.items()}
+    text, problem = answers["info"]
+    information = json.loads(text) if text.strip() else {}
     if not information.get("ServerVersion"):
-        engine["error"] = "; ".join(information.get("ServerErrors") or []) or answer.stderr.strip()
+        engine["error"] = "; ".join(information.get("ServerErrors") or []) or problem
         engine["installed"] = shutil.which("dockerd") is not None
         return seen
     engine.update(working=True, server_version=information["ServerVersion"], root=information["DockerRootDir"])
-    engine["compose_version"] = docker("compose", "version", "--short").stdout.strip().removeprefix("v")
-    seen["images"] = docker("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=platform/*").stdout.split()
-    existing = docker("volume", "inspect", *volumes.values()).stdout
-    found = {volume["Name"]: volume["Mountpoint"] for volume in json.loads(existing or "[]")}
+    engine["compose_version"] = answers["compose"][0].strip().removeprefix("v")
+    seen["images"] = answers["images"][0].split()
+    found = {volume["Name"]: volume["Mountpoint"] for volume in json.loads(answers["volumes"][0] or "[]")}
     seen["volumes"] = sorted(found)
     if volumes.get("minio") in found:
         seen["minio_written_by"] = written_by(found[volumes["minio"]])
-    everything = [container(entry) for entry in lines("ps", "--all")]
+    everything = [container(json.loads(line)) for line in answers["containers"][0].splitlines()]
     seen["containers"] = [entry for entry in everything if entry["platform"] == platform_name and entry["service"]]
-    seen["other_ports"] = {
-        port: entry["name"] for entry in everything if entry["platform"] != platform_name for port in entry["ports"]
-    }
+    others = [entry for entry in everything if entry["platform"] != platform_name]
+    seen["other_ports"] = [{**port, "container": entry["name"]} for entry in others for port in entry["ports"]]
     healthy = {entry["service"] for entry in seen["containers"] if entry["health"] == "healthy"}
     seen["all_healthy"] = {"postgres", "minio", "mlflow", "gateway"} <= healthy
     return seen

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import socket
+import struct
+from typing import Any
 
 LISTEN = "0A"
 
 
-def listening_inodes() -> dict[str, int]:
-    """Return the port of every listening TCP socket, by the socket's inode."""
-    found: dict[str, int] = {}
+def address(text: str) -> str:
+    """Return the address that /proc/net/tcp or tcp6 writes as hexadecimal words in the host's byte order."""
+    packed = b"".join(struct.pack("=I", int(text[start : start + 8], 16)) for start in range(0, len(text), 8))
+    family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
+    return socket.inet_ntop(family, packed).removeprefix("::ffff:")
+
+
+def listening() -> dict[str, dict[str, Any]]:
+    """Return `port` and `address` of every listening TCP socket, by the socket's inode."""
+    found: dict[str, dict[str, Any]] = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         if not os.path.exists(table):
             continue
@@ -17,22 +27,22 @@ def listening_inodes() -> dict[str, int]:
             for line in stream.readlines()[1:]:
                 columns = line.split()
                 if columns[3] == LISTEN:
-                    found[columns[9]] = int(columns[1].rsplit(":", 1)[1], 16)
+                    where, port = columns[1].rsplit(":", 1)
+                    found[columns[9]] = {"port": int(port, 16), "address": address(where), "owner": "another process"}
     return found
 
 
-def listeners() -> dict[str, str]:
-    """Return `name (process N)` for every listening TCP port; `another process` where it may not be seen."""
-    inodes = listening_inodes()
-    owners = {str(port): "another process" for port in inodes.values()}
+def listeners() -> list[dict[str, Any]]:
+    """Return port, address and owner of all listening sockets; `another process` where the owner may not be seen."""
+    found = listening()
     for process in filter(str.isdigit, os.listdir("/proc")):
         directory = f"/proc/{process}/fd"
         try:
             for descriptor in os.listdir(directory):
                 target = os.readlink(f"{directory}/{descriptor}")
-                if target.startswith("socket:[") and target[8:-1] in inodes:
+                if target.startswith("socket:[") and target[8:-1] in found:
                     with open(f"/proc/{process}/comm", encoding="utf-8") as stream:
-                        owners[str(inodes[target[8:-1]])] = f"{stream.read().strip()} (process {process})"
+                        found[target[8:-1]]["owner"] = f"{stream.read().strip()} (process {process})"
         except OSError:
             continue  # it has ended, or belongs to somebody else
-    return owners
+    return sorted(found.values(), key=lambda entry: (entry["port"], entry["address"]))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import platform
 import time
-from typing import Any
+from typing import Any, TextIO
 
 STALE_AFTER = 2 * 3600  # seconds; a controller that cannot be asked is believed dead after this
+MACHINE = ("boot_id", "hostname", "pid_namespace")
+IDENTITY = (*MACHINE, "pid", "start")
 
 
 def lock_path(name: str) -> str:
@@ -25,48 +30,109 @@ def process_start(pid: int) -> str | None:
         return None
 
 
-def boot_id() -> str:
-    """Return this machine's boot identifier."""
+def machine() -> dict[str, str]:
+    """Return what tells this machine from others; containers share a boot identifier, but not their processes."""
     with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as stream:
-        return stream.read().strip()
+        boot_id = stream.read().strip()
+    return {"boot_id": boot_id, "hostname": platform.node(), "pid_namespace": os.readlink("/proc/self/ns/pid")}
 
 
-def held_by_other(path: str, owner: dict[str, Any]) -> str | None:
-    """Return a sentence that names the live holder of the lock, or None if it is free, stale or ours.
+def owner_of(pid: int, user: str) -> dict[str, Any]:
+    """Return the owner that process `pid` of this machine is, for `take` and `give_back`."""
+    return {**machine(), "pid": pid, "start": process_start(pid), "user": user}
+
+
+def same(one: dict[str, Any], other: dict[str, Any], keys: tuple[str, ...] = IDENTITY) -> bool:
+    """Return whether two owners are the same process (or, with MACHINE, on the same machine)."""
+    return all(one.get(key) == other.get(key) for key in keys)
+
+
+def has_died(holder: dict[str, Any]) -> bool:
+    """Return whether the holder was a process of this machine and has ended; False for those of other machines."""
+    return same(holder, machine(), MACHINE) and process_start(holder["pid"]) != holder["start"]
+
+
+def describe(holder: dict[str, Any]) -> str:
+    """Return a sentence that names the holder and since when it holds the lock."""
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder["since"]))
+    who = f"{holder.get('user')} on {holder.get('hostname')}"
+    return f"Another provision of this platform is running: {who} (process {holder['pid']}) since {since}"
+
+
+def look(path: str, owner: dict[str, Any] | None = None, dead: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    """Return the live holder of the lock, or None if it is free, stale or `owner`'s.
 
     Args:
         path: the lock file.
-        owner: who asks: `boot_id`, `pid`, `start` and `who` of the ansible-playbook process.
+        owner: who asks.
+        dead: a holder of whom the controller knows that it has ended.
+
+    Raises:
+        OSError: the file is there and cannot be read.
     """
     try:
         with open(path, encoding="utf-8") as stream:
-            holder = json.load(stream)
-    except (OSError, ValueError):
+            return _in_the_way(stream, owner or {}, dead or {})
+    except FileNotFoundError:
         return None
-    if all(holder.get(key) == owner[key] for key in ("boot_id", "pid", "start")):
-        return None
-    if holder.get("boot_id") == boot_id():
-        if process_start(int(holder["pid"])) != holder.get("start"):
-            return None
-    elif time.time() - float(holder.get("since", 0)) > STALE_AFTER:
-        return None
-    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(float(holder["since"])))
-    return f"another provision of this platform is running: {holder['who']} (process {holder['pid']}) since {since}"
 
 
-def take(path: str, owner: dict[str, Any]) -> str | None:
-    """Take the lock; return None, or a sentence that names who holds it."""
-    content = json.dumps({**owner, "since": time.time()})
-    for _ in range(2):
-        try:
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-        except FileExistsError:
-            holder = held_by_other(path, owner)
-            if holder:
-                return holder
+def take(path: str, owner: dict[str, Any], dead: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    """Take the lock and return None, or return its live holder; arguments and errors are those of `look`."""
+    while True:
+        with _opened(path) as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            if not _is_at(path, stream):
+                continue  # its holder has given it back meanwhile
+            holder = _in_the_way(stream, owner, dead or {})
+            if holder is None:
+                stream.seek(0)
+                stream.truncate()
+                json.dump({**owner, "since": time.time()}, stream)
+            return holder
+
+
+def give_back(path: str, owner: dict[str, Any] | None = None) -> bool:
+    """Remove the lock and return True; if it is held by somebody other than `owner`, or nobody, return False."""
+    with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        if _is_at(path, stream) and (owner is None or same(_read(stream) or owner, owner)):
             os.unlink(path)
-            continue
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(content)
+            return True
+    return False
+
+
+def _opened(path: str) -> TextIO:
+    """Open the lock file, made if need be; never through a link that somebody put into a public directory."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return os.fdopen(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+", encoding="utf-8")
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+
+
+def _is_at(path: str, stream: TextIO) -> bool:
+    """Return whether the open file is still the one at `path`."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.stat(path).st_ino == os.fstat(stream.fileno()).st_ino
+    return False
+
+
+def _read(stream: TextIO) -> dict[str, Any] | None:
+    """Return the holder that the file names, or None if it names none."""
+    try:
+        holder = json.load(stream)
+        return {**holder, "pid": int(holder["pid"]), "start": holder["start"], "since": float(holder["since"])}
+    except (ValueError, KeyError, TypeError):
         return None
-    return "another provision of this platform has just begun"
+
+
+def _in_the_way(stream: TextIO, owner: dict[str, Any], dead: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the holder if `owner` must not take the lock from it."""
+    holder = _read(stream)
+    if holder is None or same(holder, owner) or same(holder, dead) or has_died(holder):
+        return None
+    seen_from_its_machine = same(holder, machine(), MACHINE) or same(holder, owner, MACHINE)
+    if not seen_from_its_machine and time.time() - holder["since"] > STALE_AFTER:
+        return None
+    return holder

@@ -11,9 +11,12 @@ DEAD_IMAGES = {
     r"quay\.io/minio/.*": "MinIO withdrew its images in September 2026",
     r"(docker\.io/)?bitnami/.*": "Bitnami withdrew its free images",
 }
-SHORT_NAMES = ("exposure", "image_source", "image_registry")
+SHORT_NAMES = ("exposure", "image_source")
+NOT_YET = ("image_registry", "platform_image_registry")
+EVERYWHERE = ("0.0.0.0", "::")
 INSTALLABLE = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 LEAST_COMPOSE = (2, 18)
+AS_ROOT = "Run as root or with sudo (ARGS=--ask-become-pass)."
 
 
 def about_variables(given: set[str], known: list[str], renamed: dict[str, str]) -> list[str]:
@@ -30,6 +33,8 @@ def about_variables(given: set[str], known: list[str], renamed: dict[str, str]) 
         close = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
         if name in renamed:
             findings.append(f"The variable {name} is called {renamed[name]} here. -> Rename it.")
+        elif name in NOT_YET:
+            findings.append(f"{name} is set; this version builds its images, it pulls none. -> Leave it out.")
         elif name.startswith("platform_"):
             meant = f"Did you mean {close[0]}?" if close else "See docs/reference.md for all there are."
             findings.append(f"There is no variable {name}. -> {meant}")
@@ -43,15 +48,22 @@ def about_choices(choices: dict[str, Any]) -> list[str]:
     findings = []
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", str(choices["platform_name"])):
         findings.append(
-            f"platform_name is {choices['platform_name']!r}. -> Use at most 31 of a-z, 0-9 and -, beginning with a letter."
+            f"platform_name is {choices['platform_name']!r}."
+            " -> Use at most 31 of a-z, 0-9 and -, beginning with a letter."
         )
-    if choices["exposure"] != "loopback":
+    if choices["exposure"] == "network":
         findings.append(
-            f"exposure is {choices['exposure']!r}; this version knows `loopback` only. -> Leave it out, and reach the"
-            " platform through an SSH tunnel."
+            "exposure is 'network', which this version does not support yet."
+            " -> Leave it out, and reach the platform through an SSH tunnel."
         )
+    elif choices["exposure"] != "loopback":
+        findings.append(f"exposure is {choices['exposure']!r}; it is `loopback` or nothing. -> Leave it out.")
+    for name in ("min_disk_gb", "min_memory_mb"):
+        if _number(choices[name]) is None:
+            findings.append(f"platform_{name} is {choices[name]!r}. -> Give a number.")
     if choices["image_source"] != "build":
-        findings.append(f"image_source is {choices['image_source']!r}; this version knows `build` only. -> Leave it out.")
+        source = choices["image_source"]
+        findings.append(f"image_source is {source!r}; this version knows `build` only. -> Leave it out.")
     for name, image in choices["images"].items():
         bare = str(image).split("@", 1)[0]
         for pattern, reason in DEAD_IMAGES.items():
@@ -69,30 +81,52 @@ def about_choices(choices: dict[str, Any]) -> list[str]:
     return findings
 
 
+def _number(value: Any) -> float | None:
+    """Return `value` as a number, or None if it is none."""
+    return float(value) if re.fullmatch(r"\d+(\.\d+)?", str(value)) else None
+
+
 def about_host(host: dict[str, Any], choices: dict[str, Any]) -> list[str]:
     """Return findings about the host: lock, system, engine, space, memory, ports."""
     findings = []
     if host["lock"]["holder"]:
         findings.append(f"{host['lock']['holder']}. -> Wait for it; if it is dead, remove {host['lock']['path']}.")
     findings += _about_engine(host)
-    least_disk = float(choices["min_disk_gb"]) if not host["volumes"] else 1.0
+    # Once the data is there, the images are too.
+    least_disk = 1.0 if host["volumes"] else _number(choices["min_disk_gb"]) or 0
     for path, free in host["disk"].items():
         if free < least_disk:
-            findings.append(f"{free} GB are free at {path}. -> Make room for {least_disk:g} GB, or lower platform_min_disk_gb.")
-    if host["memory_mb"] < int(choices["min_memory_mb"]):
+            fix = f"Make room for {least_disk:g} GB, or lower platform_min_disk_gb."
+            findings.append(f"{free} GB are free at {path}. -> {fix}")
+    if host["memory_mb"] < (_number(choices["min_memory_mb"]) or 0):
         findings.append(
             f"The host has {host['memory_mb']} MB of memory. -> Give it {choices['min_memory_mb']} MB,"
             " or lower platform_min_memory_mb and the memory limits."
         )
-    ours = {port for entry in host["containers"] for port in entry["ports"]}
-    for entry in choices["ports"]:
-        port = str(entry["port"])
-        if port in ours or (port not in host["ports"] and port not in host["other_ports"]):
+    return findings + _about_ports(host, choices["ports"])
+
+
+def _about_ports(host: dict[str, Any], ports: list[dict[str, Any]]) -> list[str]:
+    """Return a finding for every port that somebody else holds, with who it is."""
+    findings = []
+    ours = {str(port["port"]) for entry in host["containers"] for port in entry["ports"]}
+    for entry in ports:
+        number = str(entry["port"])
+        if number in ours:
             continue
-        holder = host["other_ports"].get(port)
-        who = f"the container {holder}" if holder else host["ports"][port]
-        findings.append(f"Port {port} ({entry['name']}) is taken by {who}. -> Stop it, or set {entry['name']} to a free port.")
+        containers = [f"the container {other['container']}" for other in host["other_ports"] if _meet(other, entry)]
+        processes = [other["owner"] for other in host["ports"] if _meet(other, entry)]
+        # A container's port is listened to by docker-proxy: the container says more.
+        for who in (containers + processes)[:1]:
+            fix = f"Stop it, or set {entry['name']} to a free port."
+            findings.append(f"Port {number} ({entry['name']}) is taken by {who}. -> {fix}")
     return findings
+
+
+def _meet(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Return whether two pairs of port and address cannot both be listened to."""
+    addresses = {one["address"], other["address"]}
+    return str(one["port"]) == str(other["port"]) and (len(addresses) == 1 or not addresses.isdisjoint(EVERYWHERE))
 
 
 def _about_engine(host: dict[str, Any]) -> list[str]:
@@ -101,13 +135,17 @@ def _about_engine(host: dict[str, Any]) -> list[str]:
     if docker["working"] and docker["compose_version"]:
         numbers = tuple(int(part) for part in re.findall(r"\d+", docker["compose_version"])[:2])
         if numbers < LEAST_COMPOSE:
-            return [f"Compose is {docker['compose_version']}; 2.18 is needed. -> Upgrade the Compose plugin of this host's engine."]
+            version = docker["compose_version"]
+            return [f"Compose is {version}; 2.18 is needed. -> Upgrade the Compose plugin of this host's engine."]
         return []
     missing = "The engine has no Compose plugin" if docker["working"] else "There is no working Docker engine"
+    if host["euid"] != 0 and "permission denied" in docker["error"].lower():
+        return [f"{docker['error'].splitlines()[0]}. -> {AS_ROOT}"]
     if docker["error"]:
         missing += f" ({docker['error']})"
     if host["euid"] != 0:
-        return [f"{missing}, and without root none can be installed. -> Run as root or with sudo (ARGS=--ask-become-pass)."]
+        return [f"{missing}, and without root none can be installed. -> {AS_ROOT}"]
     if system["version"] not in INSTALLABLE.get(system["id"], ()) or not host["apt"]:
-        return [f"{missing}, and {system['name']} is not a system it can be installed on. -> Install Docker with Compose >= 2.18."]
+        where = f"{system['name']} is not a system it can be installed on"
+        return [f"{missing}, and {where}. -> Install Docker with Compose >= 2.18."]
     return []

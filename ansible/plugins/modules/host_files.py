@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import errno
 import os
+import re
 import tempfile
 from typing import Any
 
@@ -29,7 +30,7 @@ options:
     suboptions:
       path: {description: The directory., type: path, required: true}
       mode: {description: Its mode., type: str, default: "0755"}
-      owner: {description: Its owner's uid., type: int, default: 0}
+      owner: {description: Its owner's uid; by default whoever the task runs as., type: int}
       group: {description: Its group's gid; the owner's when absent., type: int}
   files:
     description: Files to write.
@@ -42,9 +43,14 @@ options:
       template: {description: Whether I(src) is rendered., type: bool, default: true}
       content: {description: The content itself., type: str}
       mode: {description: Its mode., type: str, default: "0644"}
-      owner: {description: Its owner's uid., type: int, default: 0}
+      owner: {description: Its owner's uid; by default whoever the task runs as., type: int}
       group: {description: Its group's gid; the owner's when absent., type: int}
       secret: {description: Whether its content is kept out of diffs., type: bool, default: false}
+  remove:
+    description: Files and empty directories to remove.
+    type: list
+    elements: path
+    default: []
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
@@ -62,7 +68,7 @@ EXAMPLES = """
 
 RETURN = """
 changed_files:
-  description: Paths of the files and directories that were or would be changed.
+  description: Paths of the files and directories that were or would be changed or removed.
   returned: always
   type: list
   elements: str
@@ -94,74 +100,134 @@ def write(path: str, content: bytes, mode: int, owner: int, group: int) -> None:
         raise
 
 
+def heading(path: str, mode: int, owner: int, group: int) -> str:
+    """Return how a diff names a file: its path, mode, owner and group."""
+    return f"{path} (mode {mode:04o}, owner {owner}:{group})"
+
+
+def heading_now(path: str) -> str:
+    """Return the heading of `path` as it is now."""
+    if not os.path.exists(path):
+        return f"{path} (absent)"
+    now = os.stat(path)
+    return heading(path, now.st_mode & 0o7777, now.st_uid, now.st_gid)
+
+
 def ensure_directory(entry: dict[str, Any], check: bool) -> Diff | None:
-    """Make one directory; return what changed, or None."""
-    path, mode, owner, group = entry["path"], int(entry["mode"], 8), entry["owner"], entry["group"]
+    """Make one directory; return what changed, or None.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path, wanted = entry["path"], (int(entry["mode"], 8), entry["owner"], entry["group"])
     exists = os.path.isdir(path)
-    if exists and not attributes_differ(path, mode, owner, group):
+    if exists and not attributes_differ(path, *wanted):
         return None
+    before = heading_now(path)
     if not check:
         os.makedirs(path, exist_ok=True)
-        os.chown(path, owner, group)
-        os.chmod(path, mode)
-    return {"before_header": path, "before": "present\n" if exists else "absent\n", "after": f"present, {entry['mode']}\n"}
+        os.chown(path, *wanted[1:])
+        os.chmod(path, wanted[0])
+    return {"before": f"{before}\n", "after": f"{heading(path, *wanted)}\n"}
 
 
 def ensure_file(entry: dict[str, Any], check: bool) -> Diff | None:
-    """Write one file; return what changed, or None."""
-    path, mode, owner, group = entry["dest"], int(entry["mode"], 8), entry["owner"], entry["group"]
+    """Write one file; return what changed, or None.
+
+    Raises:
+        OSError: it cannot be written; what was there is still there.
+    """
+    path, wanted = entry["dest"], (int(entry["mode"], 8), entry["owner"], entry["group"])
     content = base64.b64decode(entry["content"])
-    before: bytes | None = None
+    before = b""
     if os.path.exists(path):
         with open(path, "rb") as stream:
             before = stream.read()
-        if before == content and not attributes_differ(path, mode, owner, group):
+        if before == content and not attributes_differ(path, *wanted):
             return None
+    headings = {"before_header": heading_now(path), "after_header": heading(path, *wanted)}
     if not check:
-        write(path, content, mode, owner, group)
+        write(path, content, *wanted)
     if entry["secret"]:
-        return {"before_header": path, "before": "", "after": "content is secret and has changed\n"}
-    return {
-        "before_header": path,
-        "after_header": path,
-        "before": (before or b"").decode(errors="replace"),
-        "after": content.decode(errors="replace"),
-    }
+        return {**headings, "before": "", "after": "content is secret and has changed\n"}
+    return {**headings, "before": before.decode(errors="replace"), "after": content.decode(errors="replace")}
 
 
-def main() -> None:
-    """Run the module."""
-    common: dict[str, Any] = {"owner": {"type": "int", "default": 0}, "group": {"type": "int"}}
+def ensure_absent(entry: dict[str, Any], check: bool) -> Diff | None:
+    """Remove one file or empty directory; return what changed, or None.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    path = entry["path"]
+    if not os.path.lexists(path):
+        return None
+    before = heading_now(path)
+    if not check:
+        (os.rmdir if os.path.isdir(path) and not os.path.islink(path) else os.unlink)(path)
+    return {"before": f"{before}\n", "after": f"{path} (absent)\n"}
+
+
+def advice(code: int | None) -> str:
+    """Return what to do about an error of the operating system."""
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        return " There is no space left: free some and run again."
+    if code in (errno.EPERM, errno.EACCES):
+        return " Run as root or with sudo (ARGS=--ask-become-pass)."
+    return ""
+
+
+def specification() -> dict[str, Any]:
+    """Return the module's arguments; contents are no_log, so that no error message carries them."""
+    common: dict[str, Any] = {"owner": {"type": "int"}, "group": {"type": "int"}}
     directory = {"path": {"type": "path", "required": True}, "mode": {"type": "str", "default": "0755"}, **common}
     file = {
         "dest": {"type": "path", "required": True},
-        "content": {"type": "str", "required": True, "no_log": False},
+        "content": {"type": "str", "required": True, "no_log": True},
         "mode": {"type": "str", "default": "0644"},
         "secret": {"type": "bool", "default": False, "no_log": False},
         **common,
     }
-    module = AnsibleModule(
-        argument_spec={
-            "directories": {"type": "list", "elements": "dict", "default": [], "options": directory},
-            "files": {"type": "list", "elements": "dict", "default": [], "options": file},
-        },
-        supports_check_mode=True,
-    )
-    changed: list[str] = []
-    diffs: list[Diff] = []
-    for ensure, kind, key in ((ensure_directory, "directories", "path"), (ensure_file, "files", "dest")):
-        for entry in module.params[kind]:
-            entry["group"] = entry["owner"] if entry["group"] is None else entry["group"]
-            try:
-                difference = ensure(entry, module.check_mode)
-            except OSError as error:
-                hint = " Free some space and run again." if error.errno == errno.ENOSPC else ""
-                module.fail_json(msg=f"Cannot write {entry[key]}: {error.strerror}.{hint}", changed_files=changed)
-            if difference:
-                changed.append(entry[key])
-                diffs.append(difference)
+    return {
+        "directories": {"type": "list", "elements": "dict", "default": [], "options": directory},
+        "files": {"type": "list", "elements": "dict", "default": [], "options": file},
+        "remove": {"type": "list", "elements": "path", "default": []},
+    }
+
+
+def complete(entry: dict[str, Any], key: str, module: AnsibleModule) -> None:
+    """Fill in owner and group of an entry; fail on a mode that is not four octal digits in quotes."""
+    if not re.fullmatch(r"[0-7]{4}", entry["mode"]):
+        module.fail_json(msg=f'The mode of {entry[key]} is {entry["mode"]}. Write four octal digits in quotes: "0644".')
+    if entry["group"] is None:
+        entry["group"] = os.getegid() if entry["owner"] is None else entry["owner"]
+    if entry["owner"] is None:
+        entry["owner"] = os.geteuid()
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=specification(), supports_check_mode=True)
+    given = dict(module.params)
     # What was sent is not sent back: secrets are among it.
     module.params.clear()
+    for kind, key in (("directories", "path"), ("files", "dest")):
+        for entry in given[kind]:
+            complete(entry, key, module)
+    work = [(ensure_directory, entry, entry["path"]) for entry in given["directories"]]
+    work += [(ensure_file, entry, entry["dest"]) for entry in given["files"]]
+    work += [(ensure_absent, {"path": path}, path) for path in given["remove"]]
+    changed: list[str] = []
+    diffs: list[Diff] = []
+    for ensure, entry, path in work:
+        try:
+            difference = ensure(entry, module.check_mode)
+        except OSError as error:
+            message = f"Cannot change {path}: {error.strerror}.{advice(error.errno)}"
+            module.fail_json(msg=message, changed=bool(changed), changed_files=changed)
+        if difference:
+            changed.append(path)
+            diffs.append(difference)
     module.exit_json(changed=bool(changed), changed_files=changed, diff=diffs)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.host_engine import look_at_engine
 from ansible.module_utils.host_ports import listeners
-from ansible.module_utils.platform_lock import held_by_other, lock_path, take
+from ansible.module_utils.host_system import apt_mirror, build_settings, ca_bundle, free_gb, memory_mb, os_release
+from ansible.module_utils.platform_lock import describe, lock_path, look, take
 
 DOCUMENTATION = """
 module: preflight
@@ -22,7 +22,17 @@ options:
   platform_name: {description: The platform's name., type: str, required: true}
   platform_dir: {description: Its directory., type: path, required: true}
   volumes: {description: Its volumes by service., type: dict, required: true}
-  lock_owner: {description: Who takes the lock (set by the action plugin)., type: dict, required: true}
+  lock_owner: {description: Who takes the lock (action plugin); without it the lock is looked at., type: dict}
+  lock_dead: {description: A holder of the lock that has ended on its controller (action plugin)., type: dict}
+  ports: {description: Ports to be published, as name, port and address (action plugin)., type: list, elements: dict}
+  min_disk_gb: {description: Free disk a first provision needs (action plugin)., type: float}
+  min_memory_mb: {description: Memory the host needs (action plugin)., type: int}
+  exposure: {description: Who may reach the platform; loopback (action plugin)., type: str}
+  image_source: {description: Where images come from; build (action plugin)., type: str}
+  images: {description: Image references that a site may set, by variable name (action plugin)., type: dict}
+  judge: {description: Whether findings are looked for and the lock is taken (action plugin)., type: bool, default: true}
+  known: {description: Every variable a site may set (action plugin)., type: list, elements: str}
+  renamed: {description: Variables that had another name once - old name, new name (action plugin)., type: dict}
 attributes:
   check_mode: {support: full, details: [a dry run looks at the lock and does not take it]}
 author: [the platform's maintainers]
@@ -38,54 +48,25 @@ EXAMPLES = """
 
 RETURN = """
 host:
-  description: What was seen - os, python, cores, memory_mb, disk, ports, docker, images, volumes, containers.
-  returned: always
+  description: >-
+    What was seen - lock (path, owner, holder, held_by), os (id, version, codename, name), python, cores, memory_mb,
+    disk (free GB by path), service_mgr, euid, apt, apt_mirror, environment, ca_bundle, ports (port, address, owner),
+    docker (installed, working, error, server_version, compose_version, root), images, volumes, minio_written_by,
+    containers (name, service, platform, config, image, state, status, health, ports), other_ports, all_healthy.
+  returned: when there are no findings
   type: dict
 """
 
 
-def os_release() -> dict[str, str]:
-    """Return id, version and codename of the host's system."""
-    values: dict[str, str] = {}
-    with open("/etc/os-release", encoding="utf-8") as stream:
-        for line in stream:
-            key, _, value = line.strip().partition("=")
-            values[key] = value.strip('"')
-    return {
-        "id": values.get("ID", "unknown"),
-        "version": values.get("VERSION_ID", "0"),
-        "codename": values.get("VERSION_CODENAME", ""),
-        "name": values.get("PRETTY_NAME", "unknown"),
-    }
-
-
-def memory_mb() -> int:
-    """Return the host's memory in MiB."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1048576
-
-
-def free_gb(path: str) -> float:
-    """Return the free space in GB where `path` is, or would be made."""
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    return round(shutil.disk_usage(path).free / 1e9, 1)
-
-
-def debian_mirror() -> str | None:
-    """Return the address of the Debian archive that this host uses, from its own package sources."""
-    directory = "/etc/apt/sources.list.d"
-    files = [os.path.join(directory, name) for name in sorted(os.listdir(directory))] if os.path.isdir(directory) else []
-    for name in [*files, "/etc/apt/sources.list"]:
-        if not os.path.isfile(name) or os.path.basename(name).startswith("platform-"):
-            continue
-        with open(name, encoding="utf-8", errors="replace") as stream:
-            for line in stream:
-                words = line.split()
-                if words[:1] in (["URIs:"], ["deb"]):
-                    found = next((word for word in words[1:] if word.startswith("http") and "/debian" in word), None)
-                    if found and "security" not in found:
-                        return found.rstrip("/")
-    return None
+def lock(module: AnsibleModule) -> dict[str, Any]:
+    """Take the lock, or in a dry run look at it; return path, owner, holder (a sentence or None) and held_by."""
+    path = lock_path(module.params["platform_name"])
+    owner, dead = module.params["lock_owner"], module.params["lock_dead"]
+    try:
+        held_by = look(path, owner, dead) if module.check_mode or not owner else take(path, owner, dead)
+    except OSError as error:
+        return {"path": path, "owner": owner, "holder": f"The lock cannot be used: {error}", "held_by": None}
+    return {"path": path, "owner": owner, "holder": describe(held_by) if held_by else None, "held_by": held_by}
 
 
 def main() -> None:
@@ -95,27 +76,29 @@ def main() -> None:
             "platform_name": {"type": "str", "required": True},
             "platform_dir": {"type": "path", "required": True},
             "volumes": {"type": "dict", "required": True},
-            "lock_owner": {"type": "dict", "required": True},
+            "lock_owner": {"type": "dict"},
+            "lock_dead": {"type": "dict"},
         },
         supports_check_mode=True,
     )
     parameters: dict[str, Any] = module.params
-    path = lock_path(parameters["platform_name"])
-    asked = held_by_other if module.check_mode else take
+    system = os_release()
     with open("/proc/1/comm", encoding="utf-8") as stream:
         first_process = stream.read().strip()
     engine = look_at_engine(parameters["platform_name"], parameters["volumes"])
     host = {
-        "lock": {"path": path, "holder": asked(path, parameters["lock_owner"])},
-        "os": os_release(),
+        "lock": lock(module),
+        "os": system,
         "python": platform.python_version(),
         "cores": os.cpu_count() or 1,
         "memory_mb": memory_mb(),
-        "disk": {where: free_gb(where) for where in (parameters["platform_dir"], engine["docker"]["root"])},
+        "disk": free_gb(parameters["platform_dir"], engine["docker"]["root"]),
         "service_mgr": first_process,
         "euid": os.geteuid(),
         "apt": os.path.exists("/usr/bin/apt-get"),
-        "apt_mirror": debian_mirror(),
+        "apt_mirror": apt_mirror(name=system["id"]),
+        "environment": build_settings(os.environ),
+        "ca_bundle": ca_bundle(),
         "ports": listeners(),
         **engine,
     }

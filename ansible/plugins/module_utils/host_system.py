@@ -1,0 +1,94 @@
+"""What kind of machine this is: system, memory, free space, package mirror, proxies and CA bundle."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+
+CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+SETTINGS = (
+    "HTTP_PROXY HTTPS_PROXY NO_PROXY PIP_INDEX_URL UV_DEFAULT_INDEX UV_INDEX_URL GOPROXY GONOSUMDB GOSUMDB GOFLAGS"
+)
+
+
+def os_release(path: str = "/etc/os-release") -> dict[str, str]:
+    """Return id, version, codename and name of the host's system; `unknown` where it does not say."""
+    values: dict[str, str] = {}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as stream:
+            for line in stream:
+                key, _, value = line.strip().partition("=")
+                values[key] = value.strip("\"'")
+    return {
+        "id": values.get("ID", "unknown"),
+        "version": values.get("VERSION_ID", "0"),
+        "codename": values.get("VERSION_CODENAME", ""),
+        "name": values.get("PRETTY_NAME", "an unknown system"),
+    }
+
+
+def memory_mb() -> int:
+    """Return the host's memory in MiB."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1048576
+
+
+def free_gb(*paths: str) -> dict[str, float]:
+    """Return the free space in GB where each path is, or would be made; paths on one file system share an entry."""
+    found: dict[int, tuple[list[str], float]] = {}
+    for path in paths:
+        there = os.path.abspath(path)
+        while not os.path.exists(there):
+            there = os.path.dirname(there)
+        names, _ = found.setdefault(os.stat(there).st_dev, ([], round(shutil.disk_usage(there).free / 1e9, 1)))
+        names.append(path)
+    return {" and ".join(names): free for names, free in found.values()}
+
+
+def apt_mirror(directory: str = "/etc/apt", name: str = "debian") -> str | None:
+    """Return the first http address from which this host takes section `main`, security updates aside, or None.
+
+    Args:
+        directory: where the package sources are described.
+        name: the distribution; an address that bears its name is preferred.
+    """
+    addresses: list[str] = []
+    for path in [f"{directory}/sources.list", *sorted(glob.glob(f"{directory}/sources.list.d/*"))]:
+        if os.path.isfile(path) and not os.path.basename(path).startswith("platform-"):
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                text = stream.read()
+            if path.endswith(".sources"):
+                addresses += _deb822(text)
+            elif path.endswith(".list"):
+                addresses += _one_line(text)
+    addresses = [entry.rstrip("/") for entry in addresses if "security" not in entry]
+    return next((entry for entry in addresses if f"/{name}" in entry), None) or next(iter(addresses), None)
+
+
+def _deb822(text: str) -> Iterator[str]:
+    """Yield the addresses of section `main` in deb822 text."""
+    for paragraph in re.split(r"\n\s*\n", re.sub(r"(?m)^#.*\n?", "", text)):
+        fields = dict(re.findall(r"(?m)^([\w-]+):[ \t]*(.*(?:\n[ \t]+\S.*)*)", paragraph))
+        wanted = "deb" in fields.get("Types", "").split() and "main" in fields.get("Components", "").split()
+        if wanted and fields.get("Enabled", "yes").strip().lower() != "no":
+            yield from (entry for entry in fields.get("URIs", "").split() if entry.startswith("http"))
+
+
+def _one_line(text: str) -> Iterator[str]:
+    """Yield the addresses of section `main` in one-line text."""
+    for match in re.finditer(r"(?m)^\s*deb\s+(?:\[[^\]]*\]\s+)?(http\S+)\s+\S+\s+([^#\n]*)", text):
+        if "main" in match[2].split():
+            yield match[1]
+
+
+def build_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxy and index settings of `environment`; passwords in their addresses are masked."""
+    names = [name for setting in SETTINGS.split() for name in (setting, setting.lower())]
+    return {name: re.sub(r"//[^/@\s]*@", "//***@", environment[name]) for name in names if environment.get(name)}
+
+
+def ca_bundle() -> str | None:
+    """Return the host's CA bundle: Debian's, else Red Hat's, else None."""
+    return next((path for path in CA_BUNDLES if os.path.exists(path)), None)

@@ -1,0 +1,210 @@
+"""From a bare host to a platform that survives its operators: provision, dry run, jobs, clients, failures."""
+
+import csv
+import json
+import os
+import re
+import socket
+import stat
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import changed, launch, play
+
+SERVICES = ("postgres", "minio", "mlflow", "gateway")
+
+
+def docker(*arguments: str) -> str:
+    """Return what the Docker client prints."""
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def wait_healthy(platform, seconds: int = 180) -> None:
+    """Wait until every service of the platform is healthy again."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        status = docker(
+            "ps", "--filter", f"label=platform.name={platform.name}", "--format", "{{.Status}}"
+        ).splitlines()
+        if sum("(healthy)" in line for line in status) == len(SERVICES):
+            return
+        time.sleep(1)
+    raise AssertionError(docker("ps", "--all"))
+
+
+def test_a_dry_run_before_the_first_says_what_happens_and_does_nothing(platform) -> None:
+    assert changed(platform.runs.dry) > 0
+    assert platform.runs.left_by_dry == []
+
+
+def test_the_first_run_ends_with_a_summary(platform) -> None:
+    assert platform.mlflow_uri in platform.runs.real
+    assert "make train" in platform.runs.real
+
+
+def test_a_second_run_changes_nothing_and_a_dry_run_foretells_it(platform) -> None:
+    assert changed(play("provision", platform.inventory, "--check").stdout) == 0
+    assert changed(play("provision", platform.inventory).stdout) == 0
+
+
+def test_every_container_is_hardened(platform) -> None:
+    names = docker("ps", "--quiet", "--filter", f"label=platform.name={platform.name}").split()
+    assert len(names) == len(SERVICES)
+    for container in json.loads(docker("inspect", *names)):
+        host = container["HostConfig"]
+        assert container["Config"]["User"] not in ("", "0", "root")
+        assert host["ReadonlyRootfs"] and host["CapDrop"] == ["ALL"] and host["Memory"] > 0 and host["PidsLimit"] > 0
+        assert "no-new-privileges:true" in host["SecurityOpt"]
+        assert host["LogConfig"]["Config"]["max-size"]
+        assert host["RestartPolicy"]["Name"] == "unless-stopped"
+
+
+def test_no_secret_is_visible_from_outside(platform) -> None:
+    names = docker("ps", "--quiet", "--filter", f"label=platform.name={platform.name}").split()
+    seen = (
+        docker("inspect", *names) + "".join(docker("top", name, "-eo", "args") for name in names) + platform.runs.real
+    )
+    seen += "".join(docker("logs", name) for name in names)
+    assert [key for key, value in platform.secrets.items() if value in seen] == []
+    assert stat.S_IMODE(platform.credentials.stat().st_mode) == 0o600
+    for path in Path(f"/opt/{platform.name}/secrets").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o400 and path.stat().st_uid >= 10001
+
+
+def test_ports_are_on_loopback_only(platform) -> None:
+    ports = [int(uri.rsplit(":", 1)[1]) for uri in (platform.mlflow_uri, platform.s3_uri, platform.console_uri)]
+    listening = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True, check=True).stdout
+    for port in ports:
+        assert re.findall(rf"(\S+):{port}\s", listening) == ["127.0.0.1"]
+
+
+def test_images_keep_to_their_sizes_and_carry_no_package_source(platform) -> None:
+    most = {"base": 80, "postgres": 155, "minio": 190, "gateway": 90, "mlflow": 435, "job": 450}
+    used = {line.split()[1] for line in docker("ps", "--format", "x {{.Image}}").splitlines()} | {
+        platform.facts["job_image"]
+    }
+    for image in sorted(name for name in used if name.startswith("platform/")):
+        size = int(docker("image", "inspect", "--format", "{{.Size}}", image)) / 1e6
+        assert size <= most[image.split("/")[1].split(":")[0]], (image, size)
+        files = docker(
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "--entrypoint",
+            "find",
+            image,
+            "/etc/apt/sources.list.d",
+            "-size",
+            "+0",
+            "-type",
+            "f",
+        )
+        assert files == ""
+
+
+def test_training_registers_a_champion_and_prediction_uses_it(platform, trained) -> None:
+    with open(platform.directory / "predictions.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert rows
+    for row in rows:
+        probabilities = [float(value) for key, value in row.items() if key.startswith("probability_")]
+        assert sum(probabilities) == pytest.approx(1)
+
+
+def test_a_local_file_travels_into_the_job(platform, trained, tmp_path: Path) -> None:
+    data = tmp_path / "mine.csv"
+    lines = [f"{i % 7},{i % 5},{'yes' if i % 7 > 3 else 'no'}" for i in range(200)]
+    data.write_text("a,b,answer\n" + "\n".join(lines) + "\n")
+    done = launch(
+        "train",
+        platform.connection,
+        "--data",
+        str(data),
+        "--target",
+        "answer",
+        "--model-name",
+        "mine",
+        "--n-estimators",
+        "20",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    wrong = launch("train", platform.connection, "--data", str(data), "--target", "reply")
+    assert wrong.returncode != 0
+    assert "reply" in wrong.stdout + wrong.stderr
+
+
+def test_artifacts_download_from_the_host_byte_for_byte(platform, trained, tmp_path: Path) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(platform.mlflow_uri)
+    content = os.urandom(3_000_000)
+    for name, body in (("large.bin", content), ("empty.bin", b"")):
+        (tmp_path / name).write_bytes(body)
+        mlflow.MlflowClient().log_artifact(trained, str(tmp_path / name), "probe")
+        got = mlflow.artifacts.download_artifacts(
+            run_id=trained, artifact_path=f"probe/{name}", dst_path=str(tmp_path / "got")
+        )
+        assert Path(got).read_bytes() == body
+    with urllib.request.urlopen(f"{platform.mlflow_uri}/api/3.0/mlflow/server-info", timeout=10) as answer:
+        assert b"true" not in re.findall(rb'"multipart_\w+":\s*(\w+)', answer.read())
+
+
+def test_an_engine_error_names_the_holder_of_a_port(platform, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        done = play("provision", platform.inventory, "--check", "-e", f"platform_mlflow_port={port}", check=False)
+    assert done.returncode != 0
+    assert str(port) in done.stdout and "taken by" in done.stdout
+
+
+def test_unknown_variables_and_dead_images_are_all_named_at_once(platform) -> None:
+    wrong = ["-e", "platform_mlflow_prt=1", "-e", "platform_base_image=minio/minio:latest", "-e", "exposure=internet"]
+    done = play("provision", platform.inventory, "--check", *wrong, check=False)
+    assert done.returncode != 0
+    for word in ("platform_mlflow_prt", "platform_mlflow_port", "withdrew", "internet"):
+        assert word in done.stdout
+
+
+def test_volumes_without_credentials_stop_a_provision(platform) -> None:
+    kept = platform.credentials.rename(platform.credentials.with_suffix(".away"))
+    try:
+        done = play("provision", platform.inventory, check=False)
+        assert not platform.credentials.exists()
+    finally:
+        kept.rename(platform.credentials)
+    assert done.returncode != 0
+    assert "destroy" in done.stdout
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_killed_service_comes_back_and_nothing_is_lost(platform, trained, service: str) -> None:
+    identifier = docker("ps", "--quiet", "--filter", f"name=^{platform.name}-{service}-1$").strip()
+    pid = int(docker("inspect", "--format", "{{.State.Pid}}", identifier))
+    os.kill(pid, 9)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and int(docker("inspect", "--format", "{{.State.Pid}}", identifier)) in (0, pid):
+        time.sleep(0.5)
+    wait_healthy(platform)
+    with urllib.request.urlopen(
+        f"{platform.mlflow_uri}/api/2.0/mlflow/runs/get?run_id={trained}", timeout=30
+    ) as answer:
+        assert json.load(answer)["run"]["info"]["status"] == "FINISHED"
+
+
+def test_destroy_keeps_data_unless_told(platform, trained) -> None:
+    play("destroy", platform.inventory)
+    assert docker("volume", "ls", "--quiet", "--filter", f"label=platform.name={platform.name}").split()
+    refused = play(
+        "destroy", platform.inventory, "-e", "destroy_data=delete", "-e", "destroy_confirm=other", check=False
+    )
+    assert refused.returncode != 0
+    play("provision", platform.inventory)
+    with urllib.request.urlopen(
+        f"{platform.mlflow_uri}/api/2.0/mlflow/runs/get?run_id={trained}", timeout=30
+    ) as answer:
+        assert json.load(answer)["run"]["info"]["run_id"] == trained

@@ -1,0 +1,261 @@
+"""Preflight: all findings at once, each with its fix."""
+
+import os
+import socket
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from module_utils import host_engine, host_ports, host_system, platform_lock
+from module_utils.preflight_findings import about_choices, about_host, about_variables
+from plays import ROOT, results, run
+
+KNOWN = ["platform_name", "platform_mlflow_port", "platform_exposure"]
+
+
+def task(name: str, **more: Any) -> dict[str, Any]:
+    """Return the task that preflight is, for a platform that asks for nothing."""
+    arguments = {
+        "platform_name": name,
+        "platform_dir": f"/opt/{name}",
+        "volumes": {"postgres": f"{name}-postgres", "minio": f"{name}-minio"},
+        "ports": [],
+        "min_disk_gb": 0,
+        "min_memory_mb": 0,
+        "exposure": "loopback",
+        "image_source": "build",
+        "images": {},
+        "known": KNOWN,
+        "renamed": {"mlflow_port": "platform_mlflow_port"},
+    }
+    return {"preflight": {**arguments, **more}}
+
+
+def choices(**more: Any) -> dict[str, Any]:
+    """Return choices of which preflight has nothing to say."""
+    return {key: value for key, value in task("mlflow", **more)["preflight"].items() if key not in ("known", "renamed")}
+
+
+def host(**more: Any) -> dict[str, Any]:
+    """Return a host of which preflight has nothing to say."""
+    docker = {"installed": True, "working": True, "error": "", "compose_version": "2.26.1"}
+    system = {"id": "debian", "version": "12", "name": "Debian 12"}
+    seen: dict[str, Any] = {
+        "lock": {"holder": None, "path": "/l"},
+        "docker": docker,
+        "os": system,
+        "disk": {"/opt": 99.0},
+    }
+    seen |= {"memory_mb": 8000, "containers": [], "ports": [], "other_ports": [], "volumes": [], "euid": 0, "apt": True}
+    return {**seen, **more}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("platform_mlflow_prot", "Did you mean platform_mlflow_port?"),
+        ("platform_zzz", "docs/reference.md"),
+        ("plaform_exposure", "Did you mean platform_exposure?"),
+        ("exposre", "Did you mean exposure?"),
+        ("mlflow_port", "called platform_mlflow_port here"),
+        ("image_registry", "pulls none"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_the_right_one(name: str, said: str) -> None:
+    (finding,) = about_variables({name}, KNOWN, {"mlflow_port": "platform_mlflow_port"})
+    assert name in finding and said in finding and "->" in finding
+
+
+def test_variables_of_the_site_s_own_are_its_own_business() -> None:
+    assert about_variables({"team", "my_ports", "docker_users", "exposure", *KNOWN}, KNOWN, {}) == []
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["minio/minio", "minio/minio:latest", "docker.io/minio/mc@sha256:aa", "quay.io/minio/minio:x", "bitnami/postgresql:17",
+     "docker.io/bitnami/minio", "index.docker.io/minio/minio", "quay.io/bitnami/minio"],
+)  # fmt: skip
+def test_a_dead_image_is_refused_with_the_reason(image: str) -> None:
+    (finding,) = about_choices(choices(images={"platform_x_image": image}))
+    assert "platform_x_image" in finding and "withdrew" in finding
+
+
+def test_living_images_are_not_refused() -> None:
+    assert (
+        about_choices(choices(images={"a": "docker.io/pgsty/silo@sha256:aa", "b": "registry.local/minio-base:1"})) == []
+    )
+
+
+def test_all_wrong_choices_are_found_at_once() -> None:
+    ports = [{"name": "a", "port": 5000, "address": "127.0.0.1"}, {"name": "b", "port": "5000", "address": "127.0.0.1"}]
+    ports += [{"name": "c", "port": 70000, "address": "127.0.0.1"}, {"name": "d", "port": "x", "address": "127.0.0.1"}]
+    wrong = choices(
+        ports=ports, exposure="network", platform_name="My Platform", min_disk_gb="much", image_source="pull"
+    )
+    findings = "\n".join(about_choices(wrong))
+    for said in (
+        "b and a are both 5000",
+        "c is 70000",
+        "d is x",
+        "'network', which",
+        "'My Platform'",
+        "'much'",
+        "'pull'",
+    ):
+        assert said in findings
+    assert "`loopback` or nothing" in about_choices(choices(exposure="vpn"))[0]
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ({"disk": {"/opt and /var/lib/docker": 2.0}}, "2.0 GB are free at /opt and /var/lib/docker. -> Make room for 8 GB"),
+        ({"memory_mb": 100}, "100 MB of memory"),
+        ({"lock": {"holder": "Another provision is running", "path": "/run/lock/x"}}, "remove /run/lock/x"),
+        ({"docker": {"working": True, "error": "", "compose_version": "2.17.9"}}, "Compose is 2.17.9"),
+        ({"docker": {"working": False, "error": "", "compose_version": ""}, "euid": 1000}, "without root"),
+        ({"docker": {"working": False, "error": "", "compose_version": ""}, "os": {"id": "alpine", "version": "3", "name": "Alpine"}},
+         "Alpine is not a system"),
+        ({"docker": {"working": False, "error": "permission denied on /var/run/docker.sock", "compose_version": ""}, "euid": 7},
+         "permission denied on /var/run/docker.sock. -> Run as root"),
+    ],
+)  # fmt: skip
+def test_what_a_host_lacks_is_named_with_its_fix(seen: dict[str, Any], said: str) -> None:
+    (finding,) = about_host(host(**seen), choices(min_disk_gb=8, min_memory_mb=3000))
+    assert said in finding
+
+
+def test_a_bare_debian_with_root_and_a_working_engine_elsewhere_are_fine() -> None:
+    missing = {"installed": False, "working": False, "error": "", "compose_version": ""}
+    assert about_host(host(docker=missing), choices()) == []
+    assert about_host(host(os={"id": "fedora", "version": "43", "name": "Fedora"}), choices()) == []
+
+
+def test_a_port_is_taken_only_by_others_and_only_at_the_same_address() -> None:
+    wanted = choices(ports=[{"name": "platform_mlflow_port", "port": 5000, "address": "127.0.0.1"}])
+    proxy = {"port": 5000, "address": "0.0.0.0", "owner": "docker-proxy (process 7)"}
+    ours = {"ports": [{"port": 5000, "address": "127.0.0.1"}]}
+    assert about_host(host(ports=[proxy], containers=[ours]), wanted) == []
+    assert about_host(host(ports=[{**proxy, "address": "10.0.0.1"}]), wanted) == []
+    theirs = [{"port": 5000, "address": "0.0.0.0", "container": "registry"}]
+    (finding,) = about_host(host(ports=[proxy], other_ports=theirs), wanted)
+    assert "Port 5000 (platform_mlflow_port) is taken by the container registry" in finding
+
+
+def test_the_listener_of_a_port_is_known_by_name_and_process() -> None:
+    with socket.socket() as four, socket.socket(socket.AF_INET6) as six:
+        for listener, address in ((four, "127.0.0.1"), (six, "::")):
+            listener.bind((address, 0))
+            listener.listen()
+        seen = {(entry["port"], entry["address"]): entry["owner"] for entry in host_ports.listeners()}
+        for listener, address in ((four, "127.0.0.1"), (six, "::")):
+            assert seen[listener.getsockname()[1], address].endswith(f"(process {os.getpid()})")
+
+
+def test_published_ports_are_read_from_docker_s_words() -> None:
+    text = "127.0.0.1:5000->5000/tcp, 0.0.0.0:9000-9001->9000-9001/tcp, :::8080->80/tcp, [::1]:81->81/tcp, 6379/tcp"
+    seen = [(entry["address"], entry["port"]) for entry in host_engine.published(text)]
+    assert seen == [("127.0.0.1", 5000), ("0.0.0.0", 9000), ("0.0.0.0", 9001), ("::", 8080), ("::1", 81)]
+
+
+def test_the_mirror_is_the_one_of_section_main(tmp_path: Path) -> None:
+    assert host_system.apt_mirror(str(tmp_path)) is None
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list.d/docker.list").write_text(
+        "deb [arch=amd64] https://download.docker.com/linux/debian trixie stable\n"
+    )
+    (tmp_path / "sources.list.d/old.sources").write_text(
+        "Enabled: no\nTypes: deb\nURIs: http://off/debian\nComponents: main\n"
+    )
+    (tmp_path / "sources.list.d/z.sources").write_text(
+        "Types: deb\n# a comment\nURIs: http://security.debian.org/debian-security\nComponents: main\n\n"
+        "Types: deb deb-src\nURIs: cdrom:x\n http://apt.local/debian/\nSuites: trixie\nComponents: main contrib\n"
+    )
+    assert host_system.apt_mirror(str(tmp_path)) == "http://apt.local/debian"
+    (tmp_path / "sources.list").write_text(
+        "deb-src http://no/debian x main\ndeb [trusted=yes] http://one.local/debian x main # c\n"
+    )
+    assert host_system.apt_mirror(str(tmp_path)) == "http://one.local/debian"
+
+
+def test_build_settings_carry_no_password() -> None:
+    seen = host_system.build_settings({"https_proxy": "http://me:pw@proxy:3128", "GOPROXY": "direct", "HOME": "/root"})
+    assert seen == {"https_proxy": "http://***@proxy:3128", "GOPROXY": "direct"}
+
+
+@pytest.fixture
+def name() -> str:
+    return f"unit-{uuid.uuid4().hex[:8]}"
+
+
+def test_the_real_host_is_looked_at_and_the_lock_is_taken(tmp_path: Path, name: str) -> None:
+    done, back, dry, look = results(
+        tmp_path,
+        [
+            task(name),
+            {"platform_lock": {"name": name, "owner": "{{ result_0.host.lock.owner }}"}},
+            {**task(name), "check_mode": True},
+            {"preflight": {"platform_name": name, "platform_dir": "/opt", "volumes": {"minio": "x"}, "judge": False}},
+        ],
+    )
+    assert not done.get("failed"), done
+    seen = done["host"]
+    assert seen["cores"] == os.cpu_count() and seen["memory_mb"] > 100 and seen["volumes"] == []
+    assert seen["lock"]["holder"] is None and seen["lock"]["owner"]["start"]
+    assert not back.get("failed") and dry["host"]["lock"]["holder"] is None and look["host"]["cores"]
+    assert not os.path.exists(seen["lock"]["path"])
+
+
+def test_findings_come_all_at_once_wrapped_and_give_the_lock_back(tmp_path: Path, name: str) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        ports = [{"name": "platform_mlflow_port", "port": listener.getsockname()[1], "address": "127.0.0.1"}]
+        wrong = task(name, ports=ports, exposure="network", images={"platform_base_image": "minio/minio"})
+        done = run(tmp_path, [wrong], "-e", "platform_mlflow_prot=1 mlflow_port=2")
+    assert done.returncode != 0
+    for said in (
+        "5 finding(s)",
+        f"(process {os.getpid()})",
+        "minio/minio",
+        "network",
+        "platform_mlflow_prot",
+        "mlflow_port is",
+    ):
+        assert said in " ".join(done.stderr.split())
+    assert max(len(line) for line in done.stderr.splitlines()) <= 80
+    assert not os.path.exists(platform_lock.lock_path(name))
+
+
+def test_two_provisions_at_once_are_one_too_many(tmp_path: Path, name: str) -> None:
+    path = platform_lock.lock_path(name)
+    try:
+        platform_lock.take(path, platform_lock.owner_of(os.getpid(), "somebody"))
+        done, dry = results(tmp_path, [task(name), {**task(name), "check_mode": True}])
+        for result in (done, dry):
+            assert result["failed"]
+            assert f"somebody on {os.uname().nodename} (process {os.getpid()})" in " ".join(result["msg"].split())
+            assert path in result["msg"]
+        assert os.path.exists(path)
+    finally:
+        platform_lock.give_back(path)
+
+
+def test_without_docker_there_is_nothing_to_see_and_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(ROOT))
+    began = time.monotonic()
+    seen = host_engine.look_at_engine("mlflow", {"minio": "mlflow-minio"})
+    assert not seen["docker"]["installed"] and seen["volumes"] == [] and time.monotonic() - began < 0.1
+
+
+def test_an_engine_that_does_not_answer_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "docker").write_text(
+        f"#!{sys.executable}\nimport sys\nsys.exit('Cannot connect to the Docker daemon')\n"
+    )
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    seen = host_engine.look_at_engine("mlflow", {"minio": "mlflow-minio"})
+    assert not seen["docker"]["working"] and "Cannot connect" in seen["docker"]["error"]
