@@ -28,7 +28,7 @@ KEYS: dict[str, tuple[int, int, int]] = {
     "mlflow_s3_secret_key": (40, 8, 40),
 }
 UNLIKE_TEXT = re.compile(r"[\r\n'\"\\]")
-BLANK = r"[ \t]*:[ \t]*(?:''|\"\"|null|~)?(?P<rest>[ \t]*(?:[ \t]#.*)?)$"
+BLANK = r"[ \t]*:(?:[ \t]+(?:''|\"\"|null|~))?(?P<rest>[ \t]*(?:[ \t]#.*)?)$"
 HEADER = "# Generated once; a value you write here stays. Without this file the data cannot be opened: keep a copy.\n"
 
 
@@ -86,6 +86,13 @@ def fill(text: str, missing: dict[str, str]) -> str:
     return text
 
 
+def is_filled(text: str, values: dict[str, str]) -> bool:
+    """Return whether `text` reads as `values`: what has been filled in is read again before it is kept."""
+    with contextlib.suppress(AnsibleActionFail):
+        return parse(text, "") == values
+    return False
+
+
 @contextlib.contextmanager
 def one_at_a_time(path: str) -> Iterator[None]:
     """Keep others from filling `path` meanwhile: every host of a play, and every play, asks for the same file."""
@@ -125,7 +132,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return `values` (every key), `generated` (the new keys), and `changed` if the file was or would be written."""
+        """Return `values` (every key), `generated` (the new keys), `changed` if the file was or would be written."""
         result = super().run(tmp, task_vars)
         if not self._task.args.get("file"):
             raise AnsibleActionFail("credentials needs the argument file")
@@ -162,7 +169,7 @@ class ActionModule(ActionBase):
         check_lengths({**stored, **generated, **site}, path)
         if generated:
             filled = fill(text or HEADER, generated)
-            if parse(filled, path) != {**stored, **generated}:
+            if not is_filled(filled, {**stored, **generated}):
                 raise AnsibleActionFail(f"{path} cannot be added to. Write one `key: value` a line.")
             if not self._task.check_mode:
                 save(path, filled)

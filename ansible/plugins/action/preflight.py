@@ -1,4 +1,4 @@
-"""Looks at the host through the module `preflight`, adds what only the controller knows, and names all findings at once."""
+"""Looks at the host through the module `preflight`, adds what only the controller knows, names all findings at once."""
 
 from __future__ import annotations
 

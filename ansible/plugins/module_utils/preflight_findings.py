@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 DEAD_IMAGES = {
-    r"(docker\.io/)?minio/(minio|mc|console)": "MinIO withdrew its images in September 2026",
+    r"((index\.)?docker\.io/)?minio/(minio|mc|console)": "MinIO withdrew its images in September 2026",
     r"quay\.io/minio/.*": "MinIO withdrew its images in September 2026",
-    r"(docker\.io/)?bitnami/.*": "Bitnami withdrew its free images",
+    r"((index\.)?docker\.io/)?bitnami/.*": "Bitnami withdrew its free images",
 }
 SHORT_NAMES = ("exposure", "image_source")
 NOT_YET = ("image_registry", "platform_image_registry")

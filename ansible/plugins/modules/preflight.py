@@ -30,7 +30,7 @@ options:
   exposure: {description: Who may reach the platform; loopback (action plugin)., type: str}
   image_source: {description: Where images come from; build (action plugin)., type: str}
   images: {description: Image references that a site may set, by variable name (action plugin)., type: dict}
-  judge: {description: Whether findings are looked for and the lock is taken (action plugin)., type: bool, default: true}
+  judge: {description: Whether to look for findings and take the lock (action plugin)., type: bool, default: true}
   known: {description: Every variable a site may set (action plugin)., type: list, elements: str}
   renamed: {description: Variables that had another name once - old name, new name (action plugin)., type: dict}
 attributes:
