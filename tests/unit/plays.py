@@ -29,7 +29,7 @@ def run(
 
 def results(directory: Path, tasks: list[dict[str, Any]], *options: str) -> list[dict[str, Any]]:
     """Run `tasks` and return the result of each, failures included."""
-    report = [{"debug": {"msg": "{{ result_%d | to_json }}" % number}} for number in range(len(tasks))]
+    report = [{"debug": {"msg": f"{{{{ result_{number} | to_json }}}}"}} for number in range(len(tasks))]
     named = [{**task, "register": f"result_{number}", "ignore_errors": True} for number, task in enumerate(tasks)]
     done = run(directory, named + report, *options)
     assert done.returncode == 0, done.stdout + done.stderr

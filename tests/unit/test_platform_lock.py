@@ -4,9 +4,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,14 +86,8 @@ def test_of_many_at_once_one_gets_it(path: str) -> None:
     Path(path).write_text(json.dumps({**me(), "start": "1", "since": 0}))  # a dead one's, for all to take over
     owners = [platform_lock.owner_of(pid, "x") for pid in (os.getpid(), os.getppid())]
     for _ in range(50):
-        taken: list[object] = []
-        threads = [
-            threading.Thread(target=lambda o=owner: taken.append(platform_lock.take(path, o))) for owner in owners
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(len(owners)) as pool:
+            taken = list(pool.map(lambda owner: platform_lock.take(path, owner), owners))
         assert taken.count(None) == 1
         platform_lock.give_back(path)
 

@@ -13,6 +13,9 @@ from module_utils import host_engine, host_ports, host_system, platform_lock
 from module_utils.preflight_findings import about_choices, about_host, about_variables
 from plays import ROOT, results, run
 
+ALPINE = {"id": "alpine", "version": "3", "name": "Alpine"}
+MISSING = {"installed": False, "working": False, "error": "", "compose_version": ""}
+DENIED = {**MISSING, "error": "permission denied on /var/run/docker.sock"}
 KNOWN = ["platform_name", "platform_mlflow_port", "platform_exposure"]
 
 
@@ -75,9 +78,16 @@ def test_variables_of_the_site_s_own_are_its_own_business() -> None:
 
 @pytest.mark.parametrize(
     "image",
-    ["minio/minio", "minio/minio:latest", "docker.io/minio/mc@sha256:aa", "quay.io/minio/minio:x", "bitnami/postgresql:17",
-     "docker.io/bitnami/minio", "index.docker.io/minio/minio"],
-)  # fmt: skip
+    [
+        "minio/minio",
+        "minio/minio:latest",
+        "docker.io/minio/mc@sha256:aa",
+        "quay.io/minio/minio:x",
+        "bitnami/postgresql:17",
+        "docker.io/bitnami/minio",
+        "index.docker.io/minio/minio",
+    ],
+)
 def test_a_dead_image_is_refused_with_the_reason(image: str) -> None:
     (finding,) = about_choices(choices(images={"platform_x_image": image}))
     assert "platform_x_image" in finding and "withdrew" in finding
@@ -112,17 +122,15 @@ def test_all_wrong_choices_are_found_at_once() -> None:
 @pytest.mark.parametrize(
     ("seen", "said"),
     [
-        ({"disk": {"/opt and /var/lib/docker": 2.0}}, "2.0 GB are free at /opt and /var/lib/docker. -> Make room for 8 GB"),
+        ({"disk": {"/opt and /srv": 2.0}}, "2.0 GB are free at /opt and /srv. -> Make room for 8 GB"),
         ({"memory_mb": 100}, "100 MB of memory"),
         ({"lock": {"holder": "Another provision is running", "path": "/run/lock/x"}}, "remove /run/lock/x"),
         ({"docker": {"working": True, "error": "", "compose_version": "2.17.9"}}, "Compose is 2.17.9"),
-        ({"docker": {"working": False, "error": "", "compose_version": ""}, "euid": 1000}, "without root"),
-        ({"docker": {"working": False, "error": "", "compose_version": ""}, "os": {"id": "alpine", "version": "3", "name": "Alpine"}},
-         "Alpine is not a system"),
-        ({"docker": {"working": False, "error": "permission denied on /var/run/docker.sock", "compose_version": ""}, "euid": 7},
-         "permission denied on /var/run/docker.sock. -> Run as root"),
+        ({"docker": MISSING, "euid": 1000}, "without root"),
+        ({"docker": MISSING, "os": ALPINE}, "Alpine is not a system"),
+        ({"docker": DENIED, "euid": 7}, "permission denied on /var/run/docker.sock. -> Run as root"),
     ],
-)  # fmt: skip
+)
 def test_what_a_host_lacks_is_named_with_its_fix(seen: dict[str, Any], said: str) -> None:
     (finding,) = about_host(host(**seen), choices(min_disk_gb=8, min_memory_mb=3000))
     assert said in finding
