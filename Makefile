@@ -63,6 +63,7 @@ test: .venv-dev ## Lint, unit and embedded tests: no Docker, no root
 	@PATH="$(CURDIR)/.venv-dev/bin:$$PATH" tests/lint.sh
 	@.venv-dev/bin/python -m pytest -q tests/unit tests/embedded $(ARGS)
 e2e: .venv-dev ## The real thing: engine, images, stack, jobs, failures, browser (root)
+	@tests/e2e/prepare.sh >/dev/null
 	@PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin/python -m pytest -q tests/e2e $(ARGS)
 bench: .venv-dev ## Measure, and print ratios
 	@PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin/python tests/bench.py $(ARGS)

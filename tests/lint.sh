@@ -7,6 +7,8 @@ ruff check .
 ruff format --check .
 echo "mypy"
 mypy
+# Apart, for its directory is called like Ansible's own package.
+(cd ansible/plugins && mypy --config-file ../../pyproject.toml .)
 echo "yamllint"
 yamllint --strict .
 echo "shellcheck"

@@ -44,7 +44,7 @@ def wait_until_ready(endpoint: str, container: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def minio_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MinioServer]:
+def minio_server(platform: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MinioServer]:
     secrets = tmp_path_factory.mktemp("minio-secrets")
     user, password = "platform-root", uuid.uuid4().hex
     write_secret(secrets / "minio_root_user", user)

@@ -24,9 +24,8 @@ from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 from minio.versioningconfig import SUSPENDED, VersioningConfig
 
 if TYPE_CHECKING:
-    from minio_server import MinioServer
+    from tests.e2e.minio_server import MinioServer
 
-pytest_plugins = ["minio_server"]
 
 ROOT = Path(__file__).parents[2]
 POLICY = ROOT / "ansible/roles/object_store/templates/policy.json.j2"

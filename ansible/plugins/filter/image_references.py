@@ -1,4 +1,4 @@
-"""The filter `image_references`: names every image after what it is made of, so that it is rebuilt when that changes."""
+"""The filter `image_references`: names an image after what it is made of, so that it is rebuilt when that changes."""
 
 import hashlib
 from pathlib import Path
