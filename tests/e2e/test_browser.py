@@ -122,7 +122,7 @@ def test_run_shows_plots(page: Page, platform: SimpleNamespace, client: MlflowCl
     assert loaded_width(page.get_by_role("img", name=name)) > 0
 
 
-@pytest.mark.parametrize(("holder", "name"), [("run", PLOTS[0]), ("model", "MLmodel")])
+@pytest.mark.parametrize(("holder", "name"), [("run", PLOTS[0]), ("model", "requirements.txt")])
 def test_download_is_what_the_client_gets(
     page: Page,
     platform: SimpleNamespace,
@@ -136,11 +136,15 @@ def test_download_is_what_the_client_gets(
 
     Without the gateway's correction the page is sent to the S3 endpoint by a name that only containers know.
     """
-    model = client.get_model_version_by_alias(MODEL, ALIAS).source  # models:/<id>
-    experiment = client.get_run(trained).info.experiment_id
-    address, source = {
-        "run": (run_address(platform, client, trained), f"runs:/{trained}"),
-        "model": (f"{platform.mlflow_uri}/#/experiments/{experiment}/models/{model.removeprefix('models:/')}", model),
+    run = client.get_run(trained)
+    version = client.get_model_version_by_alias(MODEL, ALIAS)
+    model = client.get_logged_model(str(version.source).removeprefix("models:/"))
+    address, location = {
+        "run": (run_address(platform, client, trained), run.info.artifact_uri),
+        "model": (
+            f"{platform.mlflow_uri}/#/experiments/{run.info.experiment_id}/models/{model.model_id}",
+            model.artifact_location,
+        ),
     }[holder]
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -149,14 +153,16 @@ def test_download_is_what_the_client_gets(
         page.locator('button[data-component-id*="artifactview.tsx"]').click()  # it has no accessible name
     saved = tmp_path / "browser"
     started.value.save_as(saved)
-    mlflow.set_tracking_uri(platform.mlflow_uri)
-    expected = Path(mlflow.artifacts.download_artifacts(f"{source}/{name}", dst_path=str(tmp_path / "client")))
+    expected = mlflow.artifacts.download_artifacts(
+        f"{location}/{name}", dst_path=str(tmp_path / "client"), tracking_uri=platform.mlflow_uri
+    )
     assert started.value.suggested_filename == name
-    assert saved.read_bytes() == expected.read_bytes()
+    assert saved.read_bytes() == Path(expected).read_bytes()
     gateway = urlsplit(platform.mlflow_uri).netloc
     assert {urlsplit(url).netloc for url in asked if url.startswith("http")} == {gateway}
 
 
+@pytest.mark.usefixtures("trained")
 def test_registered_model_shows_version_and_alias(page: Page, platform: SimpleNamespace, client: MlflowClient) -> None:
     """The model's page names the version that the alias stands for, and the version's page names the alias."""
     version = client.get_model_version_by_alias(MODEL, ALIAS).version
@@ -169,6 +175,7 @@ def test_registered_model_shows_version_and_alias(page: Page, platform: SimpleNa
     expect(row.get_by_role("status", name=ALIAS, exact=True)).to_be_visible()
 
 
+@pytest.mark.usefixtures("trained")
 def test_console_shows_bucket(page: Page, platform: SimpleNamespace) -> None:
     """MinIO's console lets root in and shows MLflow's bucket."""
     page.goto(platform.console_uri)
@@ -180,4 +187,7 @@ def test_console_shows_bucket(page: Page, platform: SimpleNamespace) -> None:
     page.get_by_role("button", name="mlflow", exact=True).click()
     expect(page).to_have_url(f"{platform.console_uri}/browser/mlflow")
     expect(page.get_by_role("link", name="mlflow", exact=True)).to_be_visible()
+    expect(page.get_by_text("PRIVATE").first).to_be_visible()
+    expect(page.get_by_text("Last Modified", exact=True)).to_be_visible()
+    expect(page.get_by_text("Loading...")).to_have_count(0)
     expect(licence).to_be_hidden()
