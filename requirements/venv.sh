@@ -34,5 +34,5 @@ fi
 
 echo "Making $directory with $("$best" --version) ..." >&2
 "$uv/bin/uv" venv --quiet --clear --python "$best" "$directory"
-"$uv/bin/uv" pip install --quiet --python "$directory/bin/python" --compile-bytecode --require-hashes --requirement "$lock"
+"$uv/bin/uv" pip install --no-progress --python "$directory/bin/python" --compile-bytecode --require-hashes --requirement "$lock"
 cp "$lock" "$stamp"
