@@ -89,6 +89,8 @@ def look_at_engine(platform_name: str, volumes: dict[str, str]) -> dict[str, Any
     with ThreadPoolExecutor(len(calls)) as pool:
         asked = {name: pool.submit(docker, call) for name, call in calls.items()}
     answers = {name: future.result() for name, future in asked.items()}
+    # The plugin answers without an engine: one that has only stopped needs nothing installed.
+    engine["compose_version"] = answers["compose"][0].strip().removeprefix("v")
     text, problem = answers["info"]
     information = json.loads(text) if text.strip() else {}
     if not information.get("ServerVersion"):
@@ -96,7 +98,6 @@ def look_at_engine(platform_name: str, volumes: dict[str, str]) -> dict[str, Any
         engine["installed"] = shutil.which("dockerd") is not None
         return seen
     engine.update(working=True, server_version=information["ServerVersion"], root=information["DockerRootDir"])
-    engine["compose_version"] = answers["compose"][0].strip().removeprefix("v")
     seen["images"] = answers["images"][0].split()
     found = {volume["Name"]: volume["Mountpoint"] for volume in json.loads(answers["volumes"][0] or "[]")}
     seen["volumes"] = sorted(found)
