@@ -65,8 +65,6 @@ test: .venv-dev ## Lint, unit and embedded tests: no Docker, no root
 e2e: .venv-dev ## The real thing: engine, images, stack, jobs, failures, browser (root)
 	@tests/e2e/prepare.sh >/dev/null
 	@PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin/python -m pytest -q tests/e2e $(ARGS)
-bench: .venv-dev ## Measure, and print ratios
-	@PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin/python tests/bench.py $(ARGS)
 lock: .venv-dev ## Compile requirements/ from pyproject.toml
 	@PATH="$(CURDIR)/.venv-uv/bin:$$PATH" requirements/lock.sh
 reference: .venv ## Write docs/reference.md from the roles' argument specs
@@ -84,4 +82,4 @@ help: ## This list
 FORCE:
 
 .PHONY: quickstart quickstart-stop provision train predict status logs stop start restart credentials env destroy clean test e2e \
-  bench lock reference help FORCE
+  lock reference help FORCE
