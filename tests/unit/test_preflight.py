@@ -179,7 +179,7 @@ def test_the_mirror_is_the_one_of_section_main(tmp_path: Path) -> None:
         "Enabled: no\nTypes: deb\nURIs: http://off/debian\nComponents: main\n"
     )
     (tmp_path / "sources.list.d/z.sources").write_text(
-        "Types: deb\n# a comment\nURIs: http://security.debian.org/debian-security\nComponents: main\n\n"
+        "Types: deb\n# a comment\nURIs: http://apt.local/debian-security\nComponents: main\n\n"
         "Types: deb deb-src\nURIs: cdrom:x\n http://apt.local/debian/\nSuites: trixie\nComponents: main contrib\n"
     )
     assert host_system.apt_mirror(str(tmp_path)) == "http://apt.local/debian"
