@@ -10,7 +10,7 @@ DOCUMENTATION = """
 module: platform_lock
 short_description: Take a platform's lock on its host, or give it back
 description:
-  - One provision at a time. The module preflight takes the lock; this one gives it back at the end.
+  - One provision at a time. The module preflight takes the lock; this one gives it back at the end, good or bad.
   - A lock whose process on the same machine has ended is taken over; one of another machine after two hours.
 options:
   name:
