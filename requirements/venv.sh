@@ -32,6 +32,8 @@ if ! cmp -s "$here/uv.txt" "$uv/.made-from"; then
   cp "$here/uv.txt" "$uv/.made-from"
 fi
 
+# A name would be looked up again, and might then be found in another environment on the PATH.
+best=$("$best" -c 'import sys; print(sys._base_executable)')
 echo "Making $directory with $("$best" --version) ..." >&2
 "$uv/bin/uv" venv --quiet --clear --python "$best" "$directory"
 "$uv/bin/uv" pip install --no-progress --python "$directory/bin/python" --compile-bytecode --require-hashes --requirement "$lock"
