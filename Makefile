@@ -13,6 +13,7 @@ CHECK ?=
 DATA ?= keep
 SERVICE ?=
 LINES ?= 100
+COMPUTE ?=
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -33,10 +34,10 @@ quickstart-stop: ## Stop the quickstart's server; what it stored stays
 ##@ Run it
 provision: .venv ## Put the platform on its hosts, or bring it up to date
 	@$(play) $(ARGS) ansible/provision.yml
-train: .venv ## Train a model in a container and register it (ARGS="--n-estimators 200")
-	@.venv/bin/python ml/launch.py --platform $(PLATFORM) train $(ARGS)
+train: .venv ## Train a model in a container and register it (ARGS="--n-estimators 200" COMPUTE=host)
+	@.venv/bin/python ml/launch.py --platform $(PLATFORM) $(if $(COMPUTE),--host '$(COMPUTE)') train $(ARGS)
 predict: .venv ## Predict with the champion (ARGS="--input my.csv --output out.csv")
-	@.venv/bin/python ml/launch.py --platform $(PLATFORM) predict $(ARGS)
+	@.venv/bin/python ml/launch.py --platform $(PLATFORM) $(if $(COMPUTE),--host '$(COMPUTE)') predict $(ARGS)
 
 ##@ Look after it
 status: .venv ## Services, health, versions, addresses, disk (ARGS=--json for programs)

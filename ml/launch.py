@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import engines
 import travel
 from travel import JobError
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = {"train": "mlflow_experiment.py", "predict": "mlflow_pred.py"}
-STAY_OUTSIDE = {"launch.py", "travel.py", "quickstart.py"}
+STAY_OUTSIDE = {"launch.py", "engines.py", "travel.py", "quickstart.py"}
 STOP_SECONDS = 30  # what a job gets to mark its run, before it is killed
 ABANDONED_SECONDS = 3600  # after which another controller's finished container is nobody's
 KILLED = 137
@@ -36,13 +37,12 @@ CONNECTION = (
     "engines",
     "network",
     "job_image",
-    "tracking_uri",
     "public_uri",
     "job_memory",
     "job_pids",
 )
 ENVIRONMENT = {
-    "HOME": "/tmp",
+    "HOME": "/job/home",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
     "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
@@ -62,30 +62,11 @@ def read_platform(path: Path) -> dict[str, Any]:
     missing = [name for name in CONNECTION if not platform.get(name)]
     if missing:
         raise JobError(f"{path} lacks {', '.join(missing)}: make provision writes it anew")
+    for name in ("login", "ca"):
+        platform[name] = path.parent / platform[name] if platform.get(name) else None
+        if platform[name] and not platform[name].is_file():
+            raise JobError(f"no {platform[name]}, which jobs log in with: make provision writes it anew")
     return platform
-
-
-def connect(platform: dict[str, Any]) -> DockerClient:
-    """A client of the platform's first engine, local or over SSH."""
-    try:
-        import docker
-    except ImportError as error:
-        raise JobError("the Python package docker is missing: make train and make predict bring it") from error
-    engine = platform["engines"][0]
-    address, host = engine.get("docker_host"), engine.get("host", "this host")
-    try:
-        if not address:
-            return docker.from_env(version="auto", timeout=120)
-        over_ssh = address.startswith("ssh://")
-        return docker.DockerClient(base_url=address, version="auto", timeout=120, use_ssh_client=over_ssh)
-    except Exception as error:
-        text = str(error)
-        if "Permission denied" in text or "PermissionError" in text:
-            fix = f"sudo usermod -aG docker {os.environ.get('USER', 'YOU')}, then log in again"
-            raise JobError(f"this user may not use the Docker engine of {host}: {fix}") from error
-        if not address and ("FileNotFoundError" in text or "No such file" in text):
-            raise JobError("there is no Docker engine on this host: make provision installs it") from error
-        raise JobError(f"the Docker engine of {host} does not answer ({text[:200]}): make provision") from error
 
 
 def labels(platform: dict[str, Any], job: str) -> dict[str, str]:
@@ -109,6 +90,8 @@ def create(
         "MLFLOW_PUBLIC_URI": platform["public_uri"],
         "PLATFORM_JOB": job,
     }
+    if platform["ca"]:
+        environment["MLFLOW_TRACKING_SERVER_CERT_PATH"] = "/job/ca.crt"
     if retries is not None:
         environment["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = str(retries)
     try:
@@ -143,6 +126,12 @@ def create(
 def code() -> dict[str, Path]:
     """The scripts that travel into a job."""
     return {f"code/{path.name}": path for path in sorted(HERE.glob("*.py")) if path.name not in STAY_OUTSIDE}
+
+
+def trust(platform: dict[str, Any]) -> dict[str, Path]:
+    """What a job logs in with, where MLflow's client looks for it; a file, which `docker inspect` does not show."""
+    files = {"home/.mlflow/credentials": platform["login"], "ca.crt": platform["ca"]}
+    return {name: path for name, path in files.items() if path}
 
 
 def interrupted(_number: int, _frame: Any) -> NoReturn:
@@ -181,10 +170,10 @@ def job_container(
     files: dict[str, Path],
     retries: int | None,
 ) -> Iterator[Container]:
-    """A container with the files in /job, removed with its volume in the end whatever happens."""
+    """A container with the files, the scripts and the login in /job, removed with its volume whatever happens."""
     container = create(client, platform, job, command, retries)
     try:
-        container.put_archive("/job", travel.pack(files))
+        container.put_archive("/job", travel.pack(files | code() | trust(platform)))
         yield container
     finally:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -195,7 +184,7 @@ def job_container(
 def reap(client: DockerClient, platform: dict[str, Any], jobs: Sequence[str]) -> None:
     """Mark the runs these jobs left RUNNING as KILLED, from a job container: only there is MLflow known."""
     command = ["python", "/job/code/mlflow_reap.py", *jobs]
-    with job_container(client, platform, f"reap-{secrets.token_hex(4)}", command, code(), retries=2) as container:
+    with job_container(client, platform, f"reap-{secrets.token_hex(4)}", command, {}, retries=2) as container:
         follow(container)
 
 
@@ -236,17 +225,34 @@ def clear(client: DockerClient, platform: dict[str, Any]) -> None:
         reap(client, platform, jobs)
 
 
-def launch(platform: dict[str, Any], verb: str, given: Sequence[str]) -> int:
-    """Run the job and return its exit status."""
+def launch(platform: dict[str, Any], host: str | None, verb: str, given: Sequence[str]) -> int:
+    """Run the job on the host named, or the least busy one, and return its exit status."""
+    arguments, files, output = travel.rewrite(verb, given)
+    with engines.chosen(platform["engines"], host) as (engine, client, notes):
+        for note in notes:
+            print(f"note: {note}", file=sys.stderr)
+        if len(platform["engines"]) > 1:
+            print(f"Host         {engine['host']}", flush=True)
+        there = platform | {"tracking_uri": engine["tracking_uri"]}
+        return run(client, there, verb, arguments, files, output)
+
+
+def run(
+    client: DockerClient,
+    platform: dict[str, Any],
+    verb: str,
+    arguments: list[str],
+    files: dict[str, Path],
+    output: Path | None,
+) -> int:
+    """Run the job on this engine, bring its output home, and return its exit status."""
     from docker.errors import NotFound
 
-    arguments, files, output = travel.rewrite(verb, given)
-    client = connect(platform)
     clear(client, platform)
     job = f"{verb}-{secrets.token_hex(4)}"
     command = ["python", f"/job/code/{SCRIPTS[verb]}", *arguments]
     retries = 2 if verb == "predict" else None
-    with job_container(client, platform, job, command, code() | files, retries) as running:
+    with job_container(client, platform, job, command, files, retries) as running:
         status = follow(running)
         if status == 0 and output:
             try:
@@ -272,12 +278,13 @@ def main() -> int:
     """Run the verb; 2 when it cannot be started, else the job's exit status."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--platform", type=Path, required=True, metavar="FILE", help="platform.json of the inventory")
+    parser.add_argument("--host", help="the inventory's host to run on (default: the least busy of group compute)")
     parser.add_argument("verb", choices=SCRIPTS)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="passed to the script")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, interrupted)
     try:
-        return launch(read_platform(given.platform), given.verb, given.arguments)
+        return launch(read_platform(given.platform), given.host, given.verb, given.arguments)
     except JobError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

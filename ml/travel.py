@@ -88,11 +88,12 @@ def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
 
 
 def pack(files: dict[str, Path]) -> Iterator[bytes]:
-    """A tar stream of the directories code, in, out and the files, read piece by piece: memory stays small.
+    """A tar stream of the directories code, in, out, home, the files' own, and the files, read piece by piece.
 
     Raises JobError when a file shrinks while it is read.
     """
-    for folder in ("code", "in", "out"):
+    parents = {str(parent) for name in files for parent in Path(name).parents} - {"."}
+    for folder in sorted({"code", "in", "out", "home"} | parents):
         yield header(folder, 0, tarfile.DIRTYPE)
     for name, path in files.items():
         with path.open("rb") as file:

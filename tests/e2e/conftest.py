@@ -14,7 +14,11 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 NAME = os.environ.get("E2E_NAME", "e2e")
 FIRST_PORT = int(os.environ.get("E2E_FIRST_PORT", "15000"))
-PORTS = {"platform_mlflow_port": FIRST_PORT, "platform_s3_port": FIRST_PORT + 1, "platform_console_port": FIRST_PORT + 2}
+PORTS = {
+    "platform_mlflow_port": FIRST_PORT,
+    "platform_s3_port": FIRST_PORT + 1,
+    "platform_console_port": FIRST_PORT + 2,
+}
 
 pytest_plugins = ["tests.e2e.minio_server"]
 

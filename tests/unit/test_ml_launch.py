@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "ml"))
 
+import engines
 import launch
 import travel
 
@@ -62,7 +65,7 @@ def test_the_tar_stream_is_a_tar_that_belongs_to_the_job(here: Path) -> None:
     (here / ("ü" * 60)).write_bytes(b"")
     packed = b"".join(travel.pack({"in/a.csv": here / "a.csv", "in/" + "ü" * 60: here / ("ü" * 60)}))
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
-        assert [member.name for member in tar] == ["code", "in", "out", "in/a.csv", "in/" + "ü" * 60]
+        assert [member.name for member in tar] == ["code", "home", "in", "out", "in/a.csv", "in/" + "ü" * 60]
         assert {member.uid for member in tar} == {10005}
         file = tar.extractfile("in/a.csv")
         assert file is not None and file.read() == b"x" * 700
@@ -95,7 +98,7 @@ def test_a_result_that_breaks_off_leaves_the_old_one(here: Path) -> None:
 def test_the_scripts_travel_and_the_launcher_stays() -> None:
     names = {name.removeprefix("code/") for name in launch.code()}
     assert {"mlflow_experiment.py", "mlflow_pred.py", "mlflow_reap.py", "tables.py", "tracking.py"} <= names
-    assert not names & {"launch.py", "travel.py", "quickstart.py"}
+    assert not names & {"launch.py", "engines.py", "travel.py", "quickstart.py"}
 
 
 def test_without_a_connection_file_the_way_to_one_is_named(here: Path) -> None:
@@ -109,7 +112,36 @@ def test_a_connection_file_that_lacks_something_is_told(here: Path) -> None:
         launch.read_platform(here / "platform.json")
 
 
-def test_an_engine_that_does_not_answer_is_told() -> None:
-    platform = {"engines": [{"host": "h", "docker_host": "tcp://127.0.0.1:1"}]}
-    with pytest.raises(travel.JobError, match="the Docker engine of h does not answer"):
-        launch.connect(platform)
+def test_an_engine_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    with (
+        pytest.raises(travel.JobError, match="the Docker engine of h does not answer"),
+        engines.chosen([{"host": "h", "ssh": None, "tracking_uri": "http://gateway:5000"}], None),
+    ):
+        pass
+
+
+def test_a_host_that_runs_no_jobs_is_told_with_those_that_do() -> None:
+    known = [{"host": name, "ssh": None, "tracking_uri": "http://gateway:5000"} for name in ("a", "b")]
+    with pytest.raises(travel.JobError, match="no host c runs jobs: --host, one of: a, b"), engines.chosen(known, "c"):
+        pass
+
+
+def test_a_host_that_ssh_cannot_reach_is_told_and_no_tunnel_stays() -> None:
+    remote = {"host": "far", "ssh": ["-p", "1", "127.0.0.1"], "tracking_uri": "https://far:5000"}
+    with (
+        pytest.raises(travel.JobError, match="the Docker engine of far does not answer"),
+        engines.chosen([remote], None),
+    ):
+        pass
+    assert not list(Path(tempfile.gettempdir()).glob("platform-engine-*"))
+
+
+def test_a_login_travels_as_a_file_and_a_lost_one_is_told(here: Path) -> None:
+    described = dict.fromkeys(launch.CONNECTION, "x") | {"login": "job-login.ini", "ca": None}
+    (here / "platform.json").write_text(json.dumps(described))
+    with pytest.raises(travel.JobError, match=r"job-login.ini, which jobs log in with: make provision"):
+        launch.read_platform(here / "platform.json")
+    (here / "job-login.ini").write_text("[mlflow]\n")
+    platform = launch.read_platform(here / "platform.json")
+    assert launch.trust(platform) == {"home/.mlflow/credentials": here / "job-login.ini"}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,13 @@ from ansible.plugins.action import ActionBase
 # Ansible finds module_utils for modules only; an action plugin shares them as a plain package.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+from module_utils.placement_findings import about_clock, about_moves, about_placement
 from module_utils.platform_lock import has_died, owner_of
 from module_utils.preflight_findings import about_choices, about_host, about_variables
 
-CHOICES = ("platform_name", "ports", "min_disk_gb", "min_memory_mb", "exposure", "image_source", "images")
+CHOICES = ("platform_name", "ports", "min_disk_gb", "min_memory_mb", "exposure", "image_source", "images", "placement")
 MAGIC = {"groups", "group_names", "hostvars", "inventory_dir", "inventory_file", "vars", "omit", "environment"}
-PASSED_ON = ("platform_name", "platform_dir", "volumes")
+PASSED_ON = ("platform_name", "platform_dir", "services", "volumes")
 
 
 def wrap(finding: str) -> str:
@@ -38,6 +41,22 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid())
+
+
+def recorded_placement(path: str) -> dict[str, str]:
+    """Return which host had which group at the last provision, as the connection file says; nothing without one.
+
+    Raises:
+        AnsibleActionFail: the file cannot be read.
+    """
+    try:
+        return dict(json.loads(Path(path).read_text(encoding="utf-8")).get("placement") or {})
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError) as error:
+        raise AnsibleActionFail(
+            f"{path} cannot be read ({error}). Remove it; this provision writes it anew."
+        ) from error
 
 
 class ActionModule(ActionBase):
@@ -57,11 +76,13 @@ class ActionModule(ActionBase):
         choices = {name: arguments[name] for name in CHOICES}
         known, renamed = list(arguments.get("known") or []), dict(arguments.get("renamed") or {})
         findings = about_variables(self._given(task_vars or {}), known, renamed)
-        findings += about_choices(choices)
+        findings += about_choices(choices) + about_placement(choices["placement"])
         seen = self._look(owner_of(os.getppid(), user()), task_vars)
         result.update(seen)
         if "host" in seen:
-            findings += about_host(seen["host"], choices)
+            findings += about_host(seen["host"], choices) + about_clock(seen["host"]["time"], time.time())
+            recorded = recorded_placement(str(choices["placement"]["recorded"]))
+            findings += about_moves(choices["placement"], recorded, arguments["volumes"], seen["host"]["volumes"])
         elif findings:
             findings.append(f"The host could not be looked at: {seen.get('msg')}")
         if findings:

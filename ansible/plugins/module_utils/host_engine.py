@@ -61,22 +61,23 @@ def container(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def look_at_engine(platform_name: str, volumes: dict[str, str]) -> dict[str, Any]:
+def look_at_engine(platform_name: str, services: list[str], volumes: dict[str, str]) -> dict[str, Any]:
     """Return the engine's state.
 
     Args:
         platform_name: whose containers count as ours.
+        services: what should run on this host.
         volumes: the platform's volumes by service.
 
     Returns:
         docker (installed, working, error, server_version, compose_version, root), images (our references), volumes
         (which of ours exist), minio_written_by, containers (ours), other_ports (port, address and container of others),
-        all_healthy.
+        absent (services without a container), all_healthy.
     """
     engine: dict[str, Any] = {"installed": shutil.which("docker") is not None, "working": False, "error": ""}
     engine.update(server_version="", compose_version="", root="/var/lib/docker")
     seen: dict[str, Any] = {"docker": engine, "images": [], "volumes": [], "minio_written_by": None, "containers": []}
-    seen.update(other_ports=[], all_healthy=False)
+    seen.update(other_ports=[], absent=services, all_healthy=False)
     if not engine["installed"]:
         return seen
     calls = {
@@ -107,6 +108,8 @@ def look_at_engine(platform_name: str, volumes: dict[str, str]) -> dict[str, Any
     seen["containers"] = [entry for entry in everything if entry["platform"] == platform_name and entry["service"]]
     others = [entry for entry in everything if entry["platform"] != platform_name]
     seen["other_ports"] = [{**port, "container": entry["name"]} for entry in others for port in entry["ports"]]
+    present = {entry["service"] for entry in seen["containers"]}
+    seen["absent"] = [service for service in services if service not in present]
     healthy = {entry["service"] for entry in seen["containers"] if entry["health"] == "healthy"}
-    seen["all_healthy"] = {"postgres", "minio", "mlflow", "gateway"} <= healthy
+    seen["all_healthy"] = set(services) <= healthy
     return seen

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import platform
+import pwd
+import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -21,6 +24,7 @@ description:
 options:
   platform_name: {description: The platform's name., type: str, required: true}
   platform_dir: {description: Its directory., type: path, required: true}
+  services: {description: Its services on this host., type: list, elements: str, required: true}
   volumes: {description: Its volumes by service., type: dict, required: true}
   lock_owner: {description: Who takes the lock (action plugin); without it the lock is looked at., type: dict}
   lock_dead: {description: A holder of the lock that has ended on its controller (action plugin)., type: dict}
@@ -30,6 +34,7 @@ options:
   exposure: {description: Who may reach the platform; loopback (action plugin)., type: str}
   image_source: {description: Where images come from; build (action plugin)., type: str}
   images: {description: Image references that a site may set, by variable name (action plugin)., type: dict}
+  placement: {description: Host, address, exposure, groups and the file that records them (action plugin)., type: dict}
   judge: {description: Whether to look for findings and take the lock (action plugin)., type: bool, default: true}
   known: {description: Every variable a site may set (action plugin)., type: list, elements: str}
   renamed: {description: Variables that had another name once - old name, new name (action plugin)., type: dict}
@@ -43,16 +48,18 @@ EXAMPLES = """
   preflight:
     platform_name: mlflow
     platform_dir: /opt/mlflow
+    services: [postgres, minio, mlflow, gateway]
     volumes: {postgres: mlflow-postgres, minio: mlflow-minio}
 """
 
 RETURN = """
 host:
   description: >-
-    What was seen - lock (path, owner, holder, held_by), os (id, version, codename, name), python, cores, memory_mb,
-    disk (free GB by path), service_mgr, euid, apt, apt_mirror, environment, ca_bundle, ports (port, address, owner),
-    docker (installed, working, error, server_version, compose_version, root), images, volumes, minio_written_by,
-    containers (name, service, platform, config, image, state, status, health, ports), other_ports, all_healthy.
+    What was seen - lock (path, owner, holder, held_by), os (id, version, codename, name), python, time, cores,
+    memory_mb, disk (free GB by path), service_mgr, euid, login (user, uses_docker), apt, apt_mirror, environment,
+    ca_bundle, ports (port, address, owner), docker (installed, working, error, server_version, compose_version, root),
+    images, volumes, minio_written_by, containers (name, service, platform, config, image, state, status, health,
+    ports), other_ports, absent (services without a container), all_healthy.
   returned: when there are no findings
   type: dict
 """
@@ -69,12 +76,20 @@ def lock(module: AnsibleModule) -> dict[str, Any]:
     return {"path": path, "owner": owner, "holder": describe(held_by) if held_by else None, "held_by": held_by}
 
 
+def login() -> dict[str, Any]:
+    """Return who logged in on this host, before sudo, and whether that user may use the engine without it."""
+    name = os.environ.get("SUDO_USER") or ("root" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name)
+    members = next((group.gr_mem for group in grp.getgrall() if group.gr_name == "docker"), [])
+    return {"user": name, "uses_docker": name == "root" or name in members}
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "platform_name": {"type": "str", "required": True},
             "platform_dir": {"type": "path", "required": True},
+            "services": {"type": "list", "elements": "str", "required": True},
             "volumes": {"type": "dict", "required": True},
             "lock_owner": {"type": "dict"},
             "lock_dead": {"type": "dict"},
@@ -85,7 +100,7 @@ def main() -> None:
     system = os_release()
     with open("/proc/1/comm", encoding="utf-8") as stream:
         first_process = stream.read().strip()
-    engine = look_at_engine(parameters["platform_name"], parameters["volumes"])
+    engine = look_at_engine(parameters["platform_name"], parameters["services"], parameters["volumes"])
     host = {
         "lock": lock(module),
         "os": system,
@@ -95,12 +110,14 @@ def main() -> None:
         "disk": free_gb(parameters["platform_dir"], engine["docker"]["root"]),
         "service_mgr": first_process,
         "euid": os.geteuid(),
+        "login": login(),
         "apt": os.path.exists("/usr/bin/apt-get"),
         "apt_mirror": apt_mirror(name=system["id"]),
         "environment": build_settings(os.environ),
         "ca_bundle": ca_bundle(),
         "ports": listeners(),
         **engine,
+        "time": time.time(),
     }
     module.exit_json(changed=False, host=host)
 
