@@ -20,7 +20,7 @@ PORTS = {
     "platform_console_port": FIRST_PORT + 2,
 }
 
-pytest_plugins = ["tests.e2e.minio_server"]
+pytest_plugins = ["tests.e2e.minio_server", "tests.e2e.hosts"]
 
 
 def play(verb: str, inventory: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
