@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import pytest
+from ansible.module_utils import minio_bucket
 from minio.commonconfig import ENABLED, Filter
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def minio_bucket(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    import ansible.module_utils
-
-    utils = str(ROOT / "ansible/plugins/module_utils")
-    monkeypatch.setattr(ansible.module_utils, "__path__", [*ansible.module_utils.__path__, utils])
-    spec = importlib.util.spec_from_file_location("minio_bucket", ROOT / "ansible/plugins/modules/minio_bucket.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def options(**changes: Any) -> dict[str, Any]:
@@ -38,7 +20,7 @@ def options(**changes: Any) -> dict[str, Any]:
     }
 
 
-def test_a_rule_is_shown_without_what_it_does_not_set(minio_bucket: ModuleType) -> None:
+def test_a_rule_is_shown_without_what_it_does_not_set() -> None:
     assert minio_bucket.plain(minio_bucket.history_rule("history", 30).rules) == [
         {
             "status": "Enabled",
@@ -50,24 +32,24 @@ def test_a_rule_is_shown_without_what_it_does_not_set(minio_bucket: ModuleType) 
     ]
 
 
-def test_a_bucket_as_wanted_is_left_alone(minio_bucket: ModuleType) -> None:
+def test_a_bucket_as_wanted_is_left_alone() -> None:
     bucket = minio_bucket.wanted_bucket(options(), {})
     assert minio_bucket.wanted_bucket(options(), bucket) == bucket
 
 
-def test_other_days_are_a_difference(minio_bucket: ModuleType) -> None:
+def test_other_days_are_a_difference() -> None:
     bucket = minio_bucket.wanted_bucket(options(), {})
     assert minio_bucket.wanted_bucket(options(noncurrent_days=31), bucket) != bucket
 
 
-def test_a_rule_that_would_delete_artifacts_is_a_difference(minio_bucket: ModuleType) -> None:
+def test_a_rule_that_would_delete_artifacts_is_a_difference() -> None:
     bucket = minio_bucket.wanted_bucket(options(), {})
     stray = LifecycleConfig([Rule(ENABLED, rule_filter=Filter(prefix=""), rule_id="x", expiration=Expiration(days=1))])
     edited = {**bucket, "lifecycle": bucket["lifecycle"] + minio_bucket.plain(stray.rules)}
     assert minio_bucket.wanted_bucket(options(), edited) == bucket
 
 
-def test_what_is_not_asked_for_stays(minio_bucket: ModuleType) -> None:
+def test_what_is_not_asked_for_stays() -> None:
     bucket = {"name": "mlflow", "object_lock": False, "versioning": "Suspended", "lifecycle": [{"rule_id": "theirs"}]}
     unasked = options(object_lock=False, versioning=False, noncurrent_days=None)
     assert minio_bucket.wanted_bucket(unasked, bucket) == bucket

@@ -2,63 +2,46 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def minio_policy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    import ansible.module_utils
-
-    utils = str(ROOT / "ansible/plugins/module_utils")
-    monkeypatch.setattr(ansible.module_utils, "__path__", [*ansible.module_utils.__path__, utils])
-    spec = importlib.util.spec_from_file_location("minio_policy", ROOT / "ansible/plugins/modules/minio_policy.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from ansible.module_utils import minio_policy
 
 
 def policy(**statement: Any) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
 
 
-def test_order_and_repeats_do_not_matter(minio_policy: ModuleType) -> None:
+def test_order_and_repeats_do_not_matter() -> None:
     one = policy(Action=["s3:PutObject", "s3:GetObject", "s3:GetObject"], Resource=["arn:aws:s3:::b/*"])
     other = policy(Action=["s3:GetObject", "s3:PutObject"], Resource=["arn:aws:s3:::b/*"])
     assert minio_policy.normalised(one) == minio_policy.normalised(other)
 
 
-def test_a_string_is_a_list_of_one(minio_policy: ModuleType) -> None:
+def test_a_string_is_a_list_of_one() -> None:
     one = policy(Action="s3:GetObject", Resource="arn:aws:s3:::b/*")
     other = policy(Action=["s3:GetObject"], Resource=["arn:aws:s3:::b/*"])
     assert minio_policy.normalised(one) == minio_policy.normalised(other)
 
 
-def test_a_single_statement_is_a_list_of_one(minio_policy: ModuleType) -> None:
+def test_a_single_statement_is_a_list_of_one() -> None:
     several = policy(Action="s3:GetObject")
     single = {"Version": "2012-10-17", "Statement": several["Statement"][0]}
     assert minio_policy.normalised(single) == minio_policy.normalised(several)
 
 
-def test_the_order_of_statements_does_not_matter(minio_policy: ModuleType) -> None:
+def test_the_order_of_statements_does_not_matter() -> None:
     both = [*policy(Action="s3:GetObject")["Statement"], *policy(Action="s3:PutObject")["Statement"]]
     assert minio_policy.normalised({"Statement": both}) == minio_policy.normalised({"Statement": both[::-1]})
 
 
-def test_what_is_empty_is_not_there(minio_policy: ModuleType) -> None:
+def test_what_is_empty_is_not_there() -> None:
     assert minio_policy.normalised(policy(Action="s3:GetObject", Sid="", Resource=[])) == minio_policy.normalised(
         policy(Action="s3:GetObject")
     )
 
 
-def test_conditions_are_compared_by_value(minio_policy: ModuleType) -> None:
+def test_conditions_are_compared_by_value() -> None:
     one = policy(Action="s3:ListBucket", Condition={"StringLike": {"s3:prefix": "a/*"}})
     same = policy(Action="s3:ListBucket", Condition={"StringLike": {"s3:prefix": ["a/*"]}})
     other = policy(Action="s3:ListBucket", Condition={"StringLike": {"s3:prefix": ["b/*"]}})
@@ -69,6 +52,6 @@ def test_conditions_are_compared_by_value(minio_policy: ModuleType) -> None:
 @pytest.mark.parametrize(
     "change", [{"Effect": "Deny"}, {"Action": ["s3:GetObject", "s3:PutObject"]}, {"Resource": "arn:aws:s3:::c/*"}]
 )
-def test_another_meaning_is_a_difference(minio_policy: ModuleType, change: dict[str, Any]) -> None:
+def test_another_meaning_is_a_difference(change: dict[str, Any]) -> None:
     statement = {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}
     assert minio_policy.normalised(policy(**statement)) != minio_policy.normalised(policy(**{**statement, **change}))

@@ -1,5 +1,4 @@
-#!/usr/bin/python
-"""Ansible module: a bucket, whether it keeps history, and for how long."""
+"""A bucket of MinIO: whether it is there, keeps history, and for how long."""
 
 from __future__ import annotations
 
@@ -7,88 +6,15 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.minio_client import CONNECTION_ARGUMENTS, connect, failing_with_a_fix
+from ansible.module_utils.minio_client import connect, failing_with_a_fix
 
-DOCUMENTATION = r"""
-module: minio_bucket
-short_description: Make a bucket that keeps its history
-description:
-  - Makes a bucket in MinIO and repairs its versioning and its lifecycle.
-  - Never removes a bucket.
-options:
-  endpoint:
-    description: Host and port of the server's S3 API.
-    type: str
-    required: true
-  access_key:
-    description: Name of the server's root user.
-    type: str
-    required: true
-  secret_key:
-    description: Password of the server's root user.
-    type: str
-    required: true
-  secure:
-    description: Whether to use TLS.
-    type: bool
-    default: false
-  ca_file:
-    description: Certificates to trust instead of the public ones, where the module runs.
-    type: path
-  name:
-    description: The bucket.
-    type: str
-    required: true
-  object_lock:
-    description:
-      - Whether the bucket must have object lock, so that nobody can wipe its versions by force.
-      - A bucket gets it when it is made or never; the module refuses an existing bucket without it.
-    type: bool
-    default: false
-  versioning:
-    description: Whether overwritten and deleted objects are kept as versions. V(false) leaves it as it is.
-    type: bool
-    default: true
-  noncurrent_days:
-    description:
-      - Days after which an old version is removed, and with the last one its delete marker.
-      - The bucket then has this lifecycle rule and no other. Without it the lifecycle is left as it is.
-    type: int
-  rule_id:
-    description: Name of the lifecycle rule.
-    type: str
-    default: history
-requirements:
-  - minio >= 7.2
-attributes:
-  check_mode:
-    description: Says what it would change.
-    support: full
-  diff_mode:
-    description: Shows the bucket before and after.
-    support: full
-author:
-  - The platform's engineers (@platform)
-"""
-
-EXAMPLES = r"""
-- name: Make the bucket for artifacts
-  minio_bucket:
-    endpoint: minio:9000
-    access_key: "{{ minio_root_user }}"
-    secret_key: "{{ minio_root_password }}"
-    name: mlflow
-    object_lock: true
-    noncurrent_days: 30
-"""
-
-RETURN = r"""
-bucket:
-  description: The bucket as it is now, or in check mode would be.
-  returned: success
-  type: dict
-  sample: {name: mlflow, object_lock: true, versioning: Enabled, lifecycle: []}
-"""
+OPTIONS: dict[str, dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "object_lock": {"type": "bool", "default": False},
+    "versioning": {"type": "bool", "default": True},
+    "noncurrent_days": {"type": "int"},
+    "rule_id": {"type": "str", "default": "history"},
+}
 
 
 def plain(value: Any) -> Any:
@@ -173,20 +99,12 @@ def write_bucket(client: Any, options: dict[str, Any], before: dict[str, Any], a
         client.set_bucket_lifecycle(name, history_rule(options["rule_id"], options["noncurrent_days"]))
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **CONNECTION_ARGUMENTS,
-            "name": {"type": "str", "required": True},
-            "object_lock": {"type": "bool", "default": False},
-            "versioning": {"type": "bool", "default": True},
-            "noncurrent_days": {"type": "int"},
-            "rule_id": {"type": "str", "default": "history"},
-        },
-        supports_check_mode=True,
-    )
-    options = module.params
-    name, endpoint = options["name"], options["endpoint"]
+def ensure_bucket(module: AnsibleModule, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Bring one bucket to what `options` say, or in check mode only look; return it as it was and as it is.
+
+    Fails the module with a sentence that names the fix.
+    """
+    name, endpoint = options["name"], module.params["endpoint"]
     days = options["noncurrent_days"]
     if days is not None and days < 1:
         module.fail_json(
@@ -209,8 +127,4 @@ def main() -> None:
     if after != before and not module.check_mode:
         with failing_with_a_fix(module, f"Changing bucket {name}"):
             write_bucket(client, options, before, after)
-    module.exit_json(changed=after != before, bucket=after, diff={"before": before, "after": after})
-
-
-if __name__ == "__main__":
-    main()
+    return before, after

@@ -1,4 +1,4 @@
-"""The object store's modules and the rights of MLflow's user, against a real MinIO."""
+"""The object store's module and the rights of MLflow's user, against a real MinIO."""
 
 from __future__ import annotations
 
@@ -34,20 +34,26 @@ READ = {
     "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::*"}],
 }
 SECRET = "a-secret-of-the-user"
+KINDS = {"bucket": "buckets", "policy": "policies", "user": "users"}
 FOUR_CALLS = [True, False, True, False]
 
 
 class Play:
-    """Runs one module through ansible-playbook, each time as told: check or apply."""
+    """Runs the module through ansible-playbook, each time as told: check or apply."""
 
     def __init__(self, server: MinioServer, directory: Path) -> None:
         self.connection = server._asdict()
         self.directory = directory
         self.output = ""
 
-    def run(self, module: str, arguments: dict[str, Any], checks: list[bool]) -> list[dict[str, Any]]:
+    def run(self, kind: str, arguments: dict[str, Any], checks: list[bool]) -> list[dict[str, Any]]:
         tasks = [
-            {module: {**self.connection, **arguments}, "check_mode": check, "diff": True, "ignore_errors": True}
+            {
+                "minio_store": {**self.connection, KINDS[kind]: [arguments]},
+                "check_mode": check,
+                "diff": True,
+                "ignore_errors": True,
+            }
             for check in checks
         ]
         playbook = self.directory / "play.yml"
@@ -66,20 +72,20 @@ class Play:
         plays = json.loads(run.stdout[run.stdout.index("{\n") :])["plays"]
         return [task["hosts"]["localhost"] for task in plays[0]["tasks"]]
 
-    def apply(self, module: str, **arguments: Any) -> dict[str, Any]:
-        result = self.run(module, arguments, [False])[0]
+    def apply(self, kind: str, **arguments: Any) -> dict[str, Any]:
+        result = self.run(kind, arguments, [False])[0]
         assert not result.get("failed"), result
         return result
 
-    def changes(self, module: str, **arguments: Any) -> list[bool]:
+    def changes(self, kind: str, **arguments: Any) -> list[bool]:
         """What check, apply, check, apply say they change."""
-        results = self.run(module, arguments, FOUR_CALLS)
+        results = self.run(kind, arguments, FOUR_CALLS)
         assert not [result for result in results if result.get("failed")], results
         return [result["changed"] for result in results]
 
-    def error(self, module: str, **arguments: Any) -> str:
+    def error(self, kind: str, **arguments: Any) -> str:
         """What it says when it fails, the same in check mode and out of it."""
-        foretold, failed = self.run(module, arguments, [True, False])
+        foretold, failed = self.run(kind, arguments, [True, False])
         assert foretold["failed"] and failed["failed"]
         assert foretold["msg"] == failed["msg"]
         return failed["msg"]
@@ -117,93 +123,93 @@ def can_log_in(server: MinioServer, access_key: str, secret_key: str) -> bool:
     return True
 
 
-# --- minio_bucket ---
+# --- buckets ---
 
 
 def test_a_bucket_is_made_once_and_check_mode_foretells_it(play: Play, root: Minio, name: str) -> None:
-    assert play.changes("minio_bucket", name=name, object_lock=True, noncurrent_days=30) == [True, True, False, False]
+    assert play.changes("bucket", name=name, object_lock=True, noncurrent_days=30) == [True, True, False, False]
     assert root.get_bucket_versioning(name).status == ENABLED
     assert root.get_object_lock_config(name) is not None
 
 
 def test_suspended_versioning_is_enabled_again(play: Play, root: Minio, name: str) -> None:
-    play.apply("minio_bucket", name=name)
+    play.apply("bucket", name=name)
     root.set_bucket_versioning(name, VersioningConfig(SUSPENDED))
-    assert play.changes("minio_bucket", name=name) == [True, True, False, False]
+    assert play.changes("bucket", name=name) == [True, True, False, False]
     assert root.get_bucket_versioning(name).status == ENABLED
 
 
 def test_a_strange_lifecycle_rule_is_replaced(play: Play, root: Minio, name: str) -> None:
-    play.apply("minio_bucket", name=name, object_lock=True, noncurrent_days=30)
+    play.apply("bucket", name=name, object_lock=True, noncurrent_days=30)
     wanted = root.get_bucket_lifecycle(name)
     stray = Rule(ENABLED, rule_filter=Filter(prefix=""), rule_id="stray", expiration=Expiration(days=1))
     root.set_bucket_lifecycle(name, LifecycleConfig([stray]))
-    assert play.changes("minio_bucket", name=name, object_lock=True, noncurrent_days=30) == [True, True, False, False]
+    assert play.changes("bucket", name=name, object_lock=True, noncurrent_days=30) == [True, True, False, False]
     assert root.get_bucket_lifecycle(name) == wanted
 
 
 def test_a_lifecycle_removed_by_hand_comes_back(play: Play, root: Minio, name: str) -> None:
-    play.apply("minio_bucket", name=name, noncurrent_days=30)
+    play.apply("bucket", name=name, noncurrent_days=30)
     root.delete_bucket_lifecycle(name)
-    assert play.changes("minio_bucket", name=name, noncurrent_days=30) == [True, True, False, False]
+    assert play.changes("bucket", name=name, noncurrent_days=30) == [True, True, False, False]
 
 
 def test_a_bucket_without_object_lock_is_refused_when_lock_is_asked_for(play: Play, root: Minio, name: str) -> None:
     root.make_bucket(name)
-    assert "made without object lock" in play.error("minio_bucket", name=name, object_lock=True)
+    assert "made without object lock" in play.error("bucket", name=name, object_lock=True)
 
 
 def test_an_impossible_name_is_refused_before_anything_is_done(play: Play) -> None:
-    assert "invalid bucket name" in play.error("minio_bucket", name="Not_A_Bucket")
+    assert "invalid bucket name" in play.error("bucket", name="Not_A_Bucket")
 
 
-# --- minio_policy ---
+# --- policies ---
 
 
 def test_a_policy_is_made_once_and_check_mode_foretells_it(play: Play, name: str) -> None:
-    assert play.changes("minio_policy", name=name, document=READ) == [True, True, False, False]
+    assert play.changes("policy", name=name, document=READ) == [True, True, False, False]
 
 
 def test_an_edited_policy_is_repaired(play: Play, admin: MinioAdmin, name: str) -> None:
-    play.apply("minio_policy", name=name, document=READ)
+    play.apply("policy", name=name, document=READ)
     wanted = json.loads(admin.policy_info(name))
     wider = {"Effect": "Allow", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::*"]}
     admin.policy_add(name, policy={**wanted, "Statement": [wider]})
-    assert play.changes("minio_policy", name=name, document=READ) == [True, True, False, False]
+    assert play.changes("policy", name=name, document=READ) == [True, True, False, False]
     assert json.loads(admin.policy_info(name)) == wanted
 
 
 def test_a_policy_is_removed_once(play: Play, name: str) -> None:
-    play.apply("minio_policy", name=name, document=READ)
-    assert play.changes("minio_policy", name=name, state="absent") == [True, True, False, False]
+    play.apply("policy", name=name, document=READ)
+    assert play.changes("policy", name=name, state="absent") == [True, True, False, False]
 
 
 def test_a_policy_in_use_is_not_removed_and_its_holder_is_named(play: Play, admin: MinioAdmin, name: str) -> None:
-    play.apply("minio_policy", name=name, document=READ)
+    play.apply("policy", name=name, document=READ)
     admin.user_add(name, SECRET)
     admin.policy_set(name, user=name)
-    assert f"held by {name}" in play.error("minio_policy", name=name, state="absent")
+    assert f"held by {name}" in play.error("policy", name=name, state="absent")
 
 
 def test_a_policy_the_server_cannot_read_is_an_error_with_its_code(play: Play, name: str) -> None:
     mixed = {"Effect": "Deny", "Action": ["s3:GetObject", "admin:CreateUser"], "Resource": ["arn:aws:s3:::*"]}
     document = {"Version": "2012-10-17", "Statement": [mixed]}
-    result = play.run("minio_policy", {"name": name, "document": document}, [False])[0]
+    result = play.run("policy", {"name": name, "document": document}, [False])[0]
     assert result["failed"]
     assert "XMinioMalformedIAMPolicy" in result["msg"] and "never both" in result["msg"]
 
 
-# --- minio_user ---
+# --- users ---
 
 
 def test_a_user_is_made_once_and_check_mode_foretells_it(play: Play, minio_server: MinioServer, name: str) -> None:
     user = {"name": name, "secret": SECRET, "policies": ["readonly"]}
-    assert play.changes("minio_user", **user) == [True, True, False, False]
+    assert play.changes("user", **user) == [True, True, False, False]
     assert can_log_in(minio_server, name, SECRET)
 
 
 def test_a_user_is_made_disabled_when_told_so(play: Play, minio_server: MinioServer, name: str) -> None:
-    assert play.changes("minio_user", name=name, secret=SECRET, enabled=False) == [True, True, False, False]
+    assert play.changes("user", name=name, secret=SECRET, enabled=False) == [True, True, False, False]
     assert not can_log_in(minio_server, name, SECRET)
 
 
@@ -224,28 +230,28 @@ def test_a_user_changed_by_hand_is_repaired(
     play: Play, admin: MinioAdmin, minio_server: MinioServer, name: str, drift: Drift
 ) -> None:
     user = {"name": name, "secret": SECRET, "policies": ["readonly"]}
-    play.apply("minio_user", **user)
+    play.apply("user", **user)
     drift(admin, name)
-    assert play.changes("minio_user", **user) == [True, True, False, False]
+    assert play.changes("user", **user) == [True, True, False, False]
     info = json.loads(admin.user_info(name))
     assert (info["status"], info["policyName"]) == ("enabled", "readonly")
     assert can_log_in(minio_server, name, SECRET)
 
 
 def test_a_user_is_disabled_and_removed_once(play: Play, name: str) -> None:
-    play.apply("minio_user", name=name, secret=SECRET)
-    assert play.changes("minio_user", name=name, secret=SECRET, enabled=False) == [True, True, False, False]
-    assert play.changes("minio_user", name=name, state="absent") == [True, True, False, False]
+    play.apply("user", name=name, secret=SECRET)
+    assert play.changes("user", name=name, secret=SECRET, enabled=False) == [True, True, False, False]
+    assert play.changes("user", name=name, state="absent") == [True, True, False, False]
 
 
 def test_no_secret_is_shown(play: Play, minio_server: MinioServer, name: str) -> None:
-    play.run("minio_user", {"name": name, "secret": SECRET}, [True, False])
+    play.run("user", {"name": name, "secret": SECRET}, [True, False])
     assert SECRET not in play.output
     assert minio_server.secret_key not in play.output
 
 
 def test_the_root_user_is_not_touched(play: Play, minio_server: MinioServer) -> None:
-    assert "root user" in play.error("minio_user", name=minio_server.access_key, secret=SECRET)
+    assert "root user" in play.error("user", name=minio_server.access_key, secret=SECRET)
 
 
 # --- errors ---
@@ -253,18 +259,18 @@ def test_the_root_user_is_not_touched(play: Play, minio_server: MinioServer) -> 
 
 def test_a_server_that_is_not_there_is_named(minio_server: MinioServer, tmp_path: Path) -> None:
     nowhere = Play(minio_server._replace(endpoint="127.0.0.1:1"), tmp_path)
-    assert "at 127.0.0.1:1 failed: no connection" in nowhere.run("minio_bucket", {"name": "nothing"}, [True])[0]["msg"]
+    assert "at 127.0.0.1:1 failed: no connection" in nowhere.run("bucket", {"name": "nothing"}, [True])[0]["msg"]
 
 
 @pytest.mark.parametrize(
-    ("module", "arguments"),
-    [("minio_bucket", {}), ("minio_policy", {"document": READ}), ("minio_user", {"secret": SECRET})],
+    ("kind", "arguments"),
+    [("bucket", {}), ("policy", {"document": READ}), ("user", {"secret": SECRET})],
 )
 def test_a_wrong_root_password_is_told_apart(
-    minio_server: MinioServer, tmp_path: Path, module: str, arguments: dict[str, Any]
+    minio_server: MinioServer, tmp_path: Path, kind: str, arguments: dict[str, Any]
 ) -> None:
     stranger = Play(minio_server._replace(secret_key="not-the-password"), tmp_path)
-    result = stranger.run(module, {"name": "nothing", **arguments}, [True])[0]
+    result = stranger.run(kind, {"name": "nothing", **arguments}, [True])[0]
     assert result["code"] == "SignatureDoesNotMatch"
     assert "secret_key does not belong to access_key" in result["msg"]
 
@@ -296,10 +302,10 @@ def tenant(minio_server: MinioServer, tmp_path_factory: pytest.TempPathFactory) 
     play = Play(minio_server, tmp_path_factory.mktemp("tenant"))
     bucket = f"tenant-{uuid.uuid4().hex[:8]}"
     document = json.loads(jinja2.Template(POLICY.read_text()).render(platform_bucket=bucket))
-    play.apply("minio_bucket", name=bucket, object_lock=True, noncurrent_days=30)
-    play.apply("minio_policy", name=bucket, document=document)
-    play.apply("minio_user", name=bucket, secret=SECRET, policies=[bucket])
-    assert not play.apply("minio_policy", name=bucket, document=document)["changed"]
+    play.apply("bucket", name=bucket, object_lock=True, noncurrent_days=30)
+    play.apply("policy", name=bucket, document=document)
+    play.apply("user", name=bucket, secret=SECRET, policies=[bucket])
+    assert not play.apply("policy", name=bucket, document=document)["changed"]
     return Tenant(minio_server, bucket)
 
 

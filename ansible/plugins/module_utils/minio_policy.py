@@ -1,5 +1,4 @@
-#!/usr/bin/python
-"""Ansible module: a named policy of the object store."""
+"""A named policy of MinIO: documents that mean the same are equal, however they are ordered."""
 
 from __future__ import annotations
 
@@ -7,81 +6,13 @@ import json
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.minio_client import CONNECTION_ARGUMENTS, admin_code, connect_admin, failing_with_a_fix
+from ansible.module_utils.minio_client import admin_code, connect_admin, failing_with_a_fix
 
-DOCUMENTATION = r"""
-module: minio_policy
-short_description: Make or remove a policy of MinIO
-description:
-  - Makes a named policy say what its document says, or removes it.
-  - Documents that mean the same are equal, however they are ordered.
-options:
-  endpoint:
-    description: Host and port of the server's S3 API.
-    type: str
-    required: true
-  access_key:
-    description: Name of the server's root user.
-    type: str
-    required: true
-  secret_key:
-    description: Password of the server's root user.
-    type: str
-    required: true
-  secure:
-    description: Whether to use TLS.
-    type: bool
-    default: false
-  ca_file:
-    description: Certificates to trust instead of the public ones, where the module runs.
-    type: path
-  name:
-    description: The policy.
-    type: str
-    required: true
-  document:
-    description: The policy in the language of AWS. Needed when O(state=present).
-    type: dict
-  state:
-    description: Whether the policy is there. One that is still in use is not removed.
-    type: str
-    choices: [present, absent]
-    default: present
-requirements:
-  - minio >= 7.2
-attributes:
-  check_mode:
-    description: Says what it would change.
-    support: full
-  diff_mode:
-    description: Shows the policy before and after.
-    support: full
-author:
-  - The platform's engineers (@platform)
-"""
-
-EXAMPLES = r"""
-- name: Let readers read
-  minio_policy:
-    endpoint: minio:9000
-    access_key: "{{ minio_root_user }}"
-    secret_key: "{{ minio_root_password }}"
-    name: readers
-    document:
-      Version: "2012-10-17"
-      Statement:
-        - Effect: Allow
-          Action: s3:GetObject
-          Resource: arn:aws:s3:::mlflow/*
-"""
-
-RETURN = r"""
-document:
-  description: The policy as it is now, or in check mode would be; empty when it is absent.
-  returned: success
-  type: dict
-"""
-
+OPTIONS: dict[str, dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "document": {"type": "dict"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
 LISTS = ("Action", "NotAction", "Resource", "NotResource")
 
 
@@ -137,19 +68,13 @@ def holders(admin: Any, name: str) -> list[str]:
     return sorted({who for mapping in mappings for kind in ("users", "groups") for who in mapping.get(kind) or []})
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **CONNECTION_ARGUMENTS,
-            "name": {"type": "str", "required": True},
-            "document": {"type": "dict"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        },
-        required_if=[("state", "present", ["document"])],
-        supports_check_mode=True,
-    )
-    name, endpoint = module.params["name"], module.params["endpoint"]
-    present = module.params["state"] == "present"
+def ensure_policy(module: AnsibleModule, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Bring one policy to what `options` say, or in check mode only look; return it as it was and as it is.
+
+    Fails the module with a sentence that names the fix.
+    """
+    name, endpoint = options["name"], module.params["endpoint"]
+    present = options["state"] == "present"
     admin = connect_admin(module)
 
     with failing_with_a_fix(module, f"Reading policy {name}"):
@@ -158,19 +83,15 @@ def main() -> None:
     if used_by:
         module.fail_json(
             msg=f"Policy {name} at {endpoint} is held by {', '.join(used_by)} (XMinioIAMPolicyInUse): "
-            "take it from them with minio_user first.",
+            "take it from them with its users' policies first.",
             code="XMinioIAMPolicyInUse",
         )
     before = normalised(found) if found else {}
-    after = normalised(module.params["document"]) if present else {}
+    after = normalised(options["document"]) if present else {}
     if after != before and not module.check_mode:
         with failing_with_a_fix(module, f"Changing policy {name}"):
             if present:
-                admin.policy_add(name, policy=module.params["document"])
+                admin.policy_add(name, policy=options["document"])
             else:
                 admin.policy_remove(name)
-    module.exit_json(changed=after != before, document=after, diff={"before": before, "after": after})
-
-
-if __name__ == "__main__":
-    main()
+    return before, after
