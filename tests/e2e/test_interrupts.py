@@ -99,7 +99,7 @@ STAGES = {
     "preflight : Look at the host": 0.0,
     "credentials : Read the credentials": 0.0,
     "stack : Write Compose files": 0.2,
-    "stack : Start PostgreSQL": 1.5,
+    "stack : Start what holds data": 1.5,
     "object_store : Make the bucket, with": 0.5,
     "stack : Start every service and wait": 2.0,
     "connection : Keep on the controller": 0.0,
