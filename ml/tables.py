@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK_ROWS = 100_000
+CHUNK_BYTES = 32 << 20  # of a CSV file; in memory a chunk is a few times that
 OUTPUT_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
 
@@ -70,11 +71,19 @@ def csv_header(path: Path) -> list[str]:
     return names
 
 
+def rows_at_once(path: Path, most: int) -> int:
+    """How many rows of the CSV file fit into CHUNK_BYTES, judged by its beginning: at least one, at most `most`."""
+    with open_bytes(path) as raw:
+        beginning = raw.read(1 << 20)
+    return max(1, min(most, CHUNK_BYTES * beginning.count(b"\n") // max(1, len(beginning))))
+
+
 def csv_chunks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
-    """The CSV file as frames of at most `rows` rows, so that memory does not grow with the file."""
+    """The CSV file as frames of at most `rows` rows, fewer of long ones, so that memory does not grow with the file."""
     import pandas as pd
 
     csv_header(path)
+    rows = rows_at_once(path, rows)
     with open_bytes(path) as raw:
         yield from pd.read_csv(raw, encoding="utf-8-sig", chunksize=rows, low_memory=False, index_col=False)
 

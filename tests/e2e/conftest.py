@@ -1,5 +1,6 @@
 """One platform for the end-to-end tests: its own name, ports, directory and credentials, removed before and after."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,25 +15,37 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 NAME = os.environ.get("E2E_NAME", "e2e")
 FIRST_PORT = int(os.environ.get("E2E_FIRST_PORT", "15000"))
-PORTS = {
-    "platform_mlflow_port": FIRST_PORT,
-    "platform_s3_port": FIRST_PORT + 1,
-    "platform_console_port": FIRST_PORT + 2,
-}
-
 pytest_plugins = ["tests.e2e.minio_server", "tests.e2e.hosts"]
 
 
-def play(verb: str, inventory: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run one playbook as an operator does, without Make.
+def command(verb: str, inventory: Path, *arguments: str) -> list[str]:
+    """Return how an operator runs a playbook without Make."""
+    program = Path(sys.executable).with_name("ansible-playbook")
+    return [str(program), "-i", str(inventory), *arguments, f"ansible/{verb}.yml"]
+
+
+def environment(root: Path = ROOT, **variables: str) -> dict[str, str]:
+    """Return the environment of a playbook in the checkout `root`."""
+    return {**os.environ, "ANSIBLE_CONFIG": str(root / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", **variables}
+
+
+def play(
+    verb: str, inventory: Path, *arguments: str, check: bool = True, root: Path = ROOT, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run one playbook as an operator does, with `variables` in its environment.
 
     Raises:
         AssertionError: it failed although `check` is true.
     """
-    bin_directory = Path(sys.executable).parent
-    command = [str(bin_directory / "ansible-playbook"), "-i", str(inventory), *arguments, f"ansible/{verb}.yml"]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=2400)
+    done = subprocess.run(
+        command(verb, inventory, *arguments),
+        cwd=root,
+        env=environment(root, **variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=2400,
+    )
     assert not check or done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     return done
 
@@ -43,37 +56,57 @@ def changed(output: str) -> int:
     return int(recap.split("changed=", 1)[1].split()[0])
 
 
+def job(verb: str, connection: Path, *arguments: str) -> list[str]:
+    """Return how `make train` and `make predict` start a job."""
+    return [sys.executable, "ml/launch.py", "--platform", str(connection), verb, *arguments]
+
+
 def launch(verb: str, connection: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Start a job as `make train` and `make predict` do."""
-    command = [sys.executable, "ml/launch.py", "--platform", str(connection), verb, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    """Run a job as `make train` and `make predict` do."""
+    return subprocess.run(
+        job(verb, connection, *arguments), cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+    )
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+@contextlib.contextmanager
+def one_host(directory: Path, name: str, first_port: int) -> Iterator[SimpleNamespace]:
     """An inventory of this host with names and ports of its own; what bears its name is removed before and after."""
-    directory = tmp_path_factory.mktemp("site")
     inventory = directory / "e2e.ini"
     host = "localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n"
     groups = "".join(f"[{group}]\n{host}\n" for group in ("database", "object_store", "tracking", "compute"))
-    variables = {"platform_name": NAME, "platform_credentials_dir": str(directory / "credentials"), **PORTS}
+    ports = {f"platform_{port}_port": first_port + number for number, port in enumerate(("mlflow", "s3", "console"))}
+    variables = {"platform_name": name, "platform_credentials_dir": str(directory / "credentials"), **ports}
     inventory.write_text(groups + "[all:vars]\n" + "".join(f"{key}={value}\n" for key, value in variables.items()))
     artifacts = Path(os.environ.get("E2E_ARTIFACTS", ROOT / "artifacts"))
     artifacts.mkdir(exist_ok=True)
     made = SimpleNamespace(
-        name=NAME,
+        name=name,
         inventory=inventory,
         directory=directory,
         credentials=directory / "credentials" / "secrets.yml",
         connection=directory / "credentials" / "platform.json",
         artifacts=artifacts,
-        mlflow_uri=f"http://127.0.0.1:{PORTS['platform_mlflow_port']}",
-        s3_uri=f"http://127.0.0.1:{PORTS['platform_s3_port']}",
-        console_uri=f"http://127.0.0.1:{PORTS['platform_console_port']}",
+        mlflow_uri=f"http://127.0.0.1:{first_port}",
+        s3_uri=f"http://127.0.0.1:{first_port + 1}",
+        console_uri=f"http://127.0.0.1:{first_port + 2}",
     )
     remove(made)
     yield made
     remove(made)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """The host that most tests share."""
+    with one_host(tmp_path_factory.mktemp("site"), NAME, FIRST_PORT) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """A second platform's inventory on the same host, for tests that interrupt or delete one; not provisioned yet."""
+    with one_host(tmp_path_factory.mktemp("second"), f"{NAME}-second", FIRST_PORT + 3) as made:
+        yield made
 
 
 def remove(site: SimpleNamespace) -> None:

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-ML = Path(__file__).resolve().parents[2] / "ml"
+from tests.embedded import scripts
+
+# Set before MLflow is imported, here and in what is started from here.
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 Script = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -30,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("mlflow")
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [
@@ -83,16 +86,11 @@ def environment(server: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def call(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Script:
-    """Call a script of ml/ in a directory, by default an empty one."""
+    """Call a script of ml/ in a directory, by default an empty one, and wait for its end."""
 
-    def run(script: str, *arguments: object, cwd: Path | None = None, timeout: float = 60, **variables: str):
-        return subprocess.run(
-            [sys.executable, str(ML / script), *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            cwd=cwd or tmp_path_factory.mktemp("cwd"),
-            env=environment | variables,
+    def run(script: str, *arguments: object, cwd: Path | None = None, **variables: str):
+        return scripts.end(
+            scripts.begin(script, arguments, cwd or tmp_path_factory.mktemp("cwd"), environment | variables)
         )
 
     return run

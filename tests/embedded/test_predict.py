@@ -12,6 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.embedded import scripts
+
 ML = Path(__file__).resolve().parents[2] / "ml"
 HEADER = "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm)"
 GOOD = f"{HEADER}\n5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n"
@@ -68,7 +70,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
 
 
 def test_bad_input_is_refused_and_the_old_predictions_stay(environment, tmp_path: Path) -> None:
-    """All at once, because each is a process of its own."""
+    """All at once."""
     output = write(tmp_path / "predictions.csv", "old")
     cases = {(name if "." in name else f"{name}.csv"): case for name, case in BAD.items()}
     given = {name: ["--input", str(write(tmp_path / name, text))] for name, (text, _) in cases.items()}
@@ -85,20 +87,12 @@ def test_bad_input_is_refused_and_the_old_predictions_stay(environment, tmp_path
     ):
         given[name], wanted[name] = arguments, message
     started = {
-        name: subprocess.Popen(
-            [sys.executable, str(ML / "mlflow_pred.py"), *arguments],
-            env=environment,
-            cwd=tmp_path,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for name, arguments in given.items()
+        name: scripts.begin("mlflow_pred.py", arguments, tmp_path, environment) for name, arguments in given.items()
     }
-    ended = {name: (process.communicate(timeout=90)[1], process.returncode) for name, process in started.items()}
-    for name, (said, status) in ended.items():
-        assert status == 2, (name, said)
-        assert "error: " in said and wanted[name] in said, (name, said)
+    for name, begun in started.items():
+        done = scripts.end(begun)
+        assert done.returncode == 2, (name, done.stderr)
+        assert "error: " in done.stderr and wanted[name] in done.stderr, (name, done.stderr)
     assert output.read_text() == "old"
     assert not list(tmp_path.glob(".*.part"))
 

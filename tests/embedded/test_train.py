@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.embedded import scripts
+
 ML = Path(__file__).resolve().parents[2] / "ml"
 
 
@@ -133,21 +135,16 @@ BAD = {
 
 
 def test_bad_training_data_is_refused_and_leaves_no_run(client, environment, tmp_path: Path) -> None:
-    """All at once, because each is a process of its own."""
+    """All at once."""
     started = {}
     for name, (text, _) in BAD.items():
         file = tmp_path / f"{name.replace(' ', '-')}.csv"
         file.write_text(text)
-        started[name] = subprocess.Popen(
-            [sys.executable, str(ML / "mlflow_experiment.py"), "--data", str(file), "--experiment", "bad"],
-            env=environment,
-            cwd=tmp_path,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+        started[name] = scripts.begin(
+            "mlflow_experiment.py", ("--data", file, "--experiment", "bad"), tmp_path, environment
         )
-    ended = {name: (process.communicate(timeout=60)[1], process.returncode) for name, process in started.items()}
     for name, (_, message) in BAD.items():
-        assert ended[name][1] == 2, (name, ended[name])
-        assert ended[name][0].startswith("error: ") and message in ended[name][0], (name, ended[name])
+        done = scripts.end(started[name])
+        assert done.returncode == 2, (name, done.stderr)
+        assert done.stderr.startswith("error: ") and message in done.stderr, (name, done.stderr)
     assert client.get_experiment_by_name("bad") is None

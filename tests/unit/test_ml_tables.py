@@ -25,6 +25,15 @@ def test_rows_are_numbered_through_the_chunks(tmp_path: Path) -> None:
             tables.as_numbers(frame["a"], file.name)
 
 
+def test_long_rows_come_in_fewer_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "CHUNK_BYTES", 1000)
+    file = tmp_path / "t.csv"
+    file.write_text("a,b\n" + f"1,{'x' * 300}\n" * 10)
+    sizes = [len(frame) for frame in tables.chunks(file)]
+    assert sum(sizes) == 10
+    assert max(sizes) <= 4
+
+
 def test_a_byte_order_mark_is_not_part_of_a_name(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_bytes(b"\xef\xbb\xbfa,b\n1,2\n")
