@@ -20,7 +20,7 @@ def authenticate() -> Authorization | Response:
     found = auth.authenticate_request_basic_auth()
     if isinstance(found, Response) or request.method in ("GET", "HEAD", "OPTIONS") or not MAKES.search(request.path):
         return found
-    user = auth.store.get_user(found.username)
+    user = auth.store.get_user(str(found.username))
     if user.is_admin or any(role.name == ROLE for role in auth.store.list_user_roles(user.id)):
         return found
     return auth.make_forbidden_response()
