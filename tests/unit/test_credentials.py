@@ -18,7 +18,11 @@ LENGTHS = {
     "minio_root_password": 40,
     "mlflow_s3_access_key": 20,
     "mlflow_s3_secret_key": 40,
+    "mlflow_admin_password": 24,
+    "mlflow_jobs_password": 24,
+    "mlflow_secret_key": 40,
 }
+LATER = ("mlflow_admin_password", "mlflow_jobs_password", "mlflow_secret_key")
 
 
 def secrets_file(tmp_path: Path, text: str = "", mode: int = 0o600) -> Path:
@@ -87,6 +91,7 @@ def test_a_value_of_the_site_wins_and_is_not_written(tmp_path: Path) -> None:
         ("postgres_password: [\nminio", 0o600, "is not YAML (line"),
         ("- a\n", 0o600, "line 1: not `key: value` lines"),
         ("postgres_pasword: abcdefgh\n", 0o600, "unknown keys: postgres_pasword"),
+        ("user_alice: short\n", 0o600, "user_alice has 5 characters, allowed are 12 to 128"),
         ("minio_root_user: ab\n", 0o600, "minio_root_user has 2 characters, allowed are 3 to 20"),
         (f"mlflow_s3_secret_key: {'x' * 41}\n", 0o600, "mlflow_s3_secret_key has 41 characters, allowed are 8 to 40"),
         ("minio_root_password: 123456789\n", 0o600, "the values of minio_root_password are not text"),
@@ -113,6 +118,36 @@ def test_a_whole_file_serves_data_that_is_there(tmp_path: Path) -> None:
     path = secrets_file(tmp_path, complete())
     (done,) = results(tmp_path, [task(path, volumes_exist=True)])
     assert not done["changed"] and done["values"]["minio_root_user"] == "v" * 20
+
+
+def test_what_locks_no_data_is_generated_for_data_that_is_there(tmp_path: Path) -> None:
+    earlier = yaml.safe_dump({key: "v" * size for key, size in LENGTHS.items() if key not in LATER})
+    path = secrets_file(tmp_path, earlier)
+    (done,) = results(tmp_path, [task(path, volumes_exist=True, users=[{"name": "alice"}])])
+    assert done["generated"] == [*sorted(LATER), "user_alice"]
+    assert path.read_text().startswith(earlier) and yaml.safe_load(path.read_text()) == done["values"]
+
+
+def test_who_only_reads_generates_nothing(tmp_path: Path) -> None:
+    earlier = yaml.safe_dump({key: "v" * size for key, size in LENGTHS.items() if key not in LATER})
+    path = secrets_file(tmp_path, earlier)
+    (done,) = results(tmp_path, [task(path, volumes_exist=True, generate=False, users=[{"name": "alice"}])])
+    assert not done["changed"] and path.read_text() == earlier
+    assert [done["values"][key] for key in (*LATER, "user_alice")] == ["", "", "", ""]
+
+
+def test_a_password_is_made_once_for_each_user_without_one_and_outlives_the_user(tmp_path: Path) -> None:
+    path = secrets_file(tmp_path)
+    users = [
+        {"name": "alice"},
+        {"name": "bob.b@x-y", "password": None},
+        {"name": "carol", "password": "her-own-password"},
+    ]
+    first, again, without = results(tmp_path, [task(path, users=users), task(path, users=users), task(path)])
+    stored = yaml.safe_load(path.read_text())
+    assert [first["changed"], again["changed"], without["changed"]] == [True, False, False]
+    assert len(stored["user_alice"]) == len(stored["user_bob.b@x-y"]) == 24
+    assert again["values"]["user_carol"] == "her-own-password" and "user_carol" not in stored
 
 
 def vaulted(tmp_path: Path, text: str) -> tuple[Path, str]:

@@ -26,7 +26,15 @@ KEYS: dict[str, tuple[int, int, int]] = {
     "minio_root_password": (40, 8, 40),
     "mlflow_s3_access_key": (20, 3, 20),
     "mlflow_s3_secret_key": (40, 8, 40),
+    "mlflow_admin_password": (24, 12, 128),
+    "mlflow_jobs_password": (24, 12, 128),
+    "mlflow_secret_key": (40, 16, 128),
 }
+# Beside them every user of MLflow has a key user_<name>.
+USER = "user_"
+USER_LENGTHS = (24, 12, 128)
+# These lock no data: the platform of an earlier version, which has none of them, gets them.
+LATER = ("mlflow_admin_password", "mlflow_jobs_password", "mlflow_secret_key")
 UNLIKE_TEXT = re.compile(r"[\r\n'\"\\]")
 BLANK = r"[ \t]*:(?:[ \t]+(?:''|\"\"|null|~))?(?P<rest>[ \t]*(?:[ \t]#.*)?)$"
 HEADER = "# Generated once; a value you write here stays. Without this file the data cannot be opened: keep a copy.\n"
@@ -49,22 +57,29 @@ def parse(text: str, path: str) -> dict[str, str]:
     values = {} if values is None else values
     if not isinstance(values, dict):
         raise AnsibleActionFail(f"{path}, line 1: not `key: value` lines. Restore the file from its copy.")
-    unknown = sorted(str(key) for key in set(values) - set(KEYS))
+    unknown = sorted(str(key) for key in set(values) - set(KEYS) if not str(key).startswith(USER))
     if unknown:
-        raise AnsibleActionFail(f"{path} has unknown keys: {', '.join(unknown)}. Known are: {', '.join(KEYS)}.")
+        raise AnsibleActionFail(
+            f"{path} has unknown keys: {', '.join(unknown)}. Known are: {', '.join(KEYS)}, {USER}NAME."
+        )
     wrong = sorted(key for key, value in values.items() if value is not None and not isinstance(value, str))
     if wrong:
         raise AnsibleActionFail(f"{path}: the values of {', '.join(wrong)} are not text. Put them in quotes.")
     return {key: value for key, value in values.items() if value}
 
 
+def lengths(key: str) -> tuple[int, int, int]:
+    """Return how long a generated value of `key` is, and the lengths its service accepts."""
+    return USER_LENGTHS if key.startswith(USER) else KEYS[key]
+
+
 def check_lengths(values: dict[str, str], path: str) -> None:
     """Raise AnsibleActionFail naming every value that its service would refuse."""
-    findings = [
-        f"{key} has {len(values[key])} characters, allowed are {least} to {most}"
-        for key, (_, least, most) in KEYS.items()
-        if key in values and not least <= len(values[key]) <= most
-    ]
+    findings = []
+    for key, value in values.items():
+        _, least, most = lengths(key)
+        if not least <= len(value) <= most:
+            findings.append(f"{key} has {len(value)} characters, allowed are {least} to {most}")
     findings += [f"{key} holds a line break or a quote" for key, value in values.items() if UNLIKE_TEXT.search(value)]
     if findings:
         raise AnsibleActionFail(f"{path} (or the site's variables): {'; '.join(findings)}.")
@@ -73,14 +88,14 @@ def check_lengths(values: dict[str, str], path: str) -> None:
 def generate(key: str) -> str:
     """Return a random value for `key`: letters and digits, a letter first, so that YAML cannot take it for a number."""
     alphabet = string.ascii_letters + string.digits
-    return secrets.choice(string.ascii_letters) + "".join(secrets.choice(alphabet) for _ in range(KEYS[key][0] - 1))
+    return secrets.choice(string.ascii_letters) + "".join(secrets.choice(alphabet) for _ in range(lengths(key)[0] - 1))
 
 
 def fill(text: str, missing: dict[str, str]) -> str:
     """Return `text` with the values in `missing` added; blanks are filled where they stand, the rest is left alone."""
     for key, value in missing.items():
         line = f"{key}: {value}"
-        text, found = re.subn(f"(?m)^{key}{BLANK}", rf"{line}\g<rest>", text)
+        text, found = re.subn(f"(?m)^{re.escape(key)}{BLANK}", rf"{line}\g<rest>", text)
         if not found:
             text = f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{line}\n"
     return text
@@ -127,7 +142,7 @@ def save(path: str, text: str) -> None:
 
 
 class ActionModule(ActionBase):
-    """Arguments: file (path), volumes_exist (bool), site (values the site gives; empty ones are not given)."""
+    """See the module's DOCUMENTATION for the arguments."""
 
     _requires_connection = False
 
@@ -151,17 +166,24 @@ class ActionModule(ActionBase):
         site = {
             key: str(value) for key, value in (self._task.args.get("site") or {}).items() if value not in (None, "")
         }
+        users = {USER + str(user["name"]): user.get("password") for user in self._task.args.get("users") or []}
+        site |= {key: str(password) for key, password in users.items() if password}
         text, vaulted = self._read(path)
         stored = parse(text, path)
-        missing = [key for key in KEYS if key not in stored and key not in site]
+        missing = [key for key in [*KEYS, *users] if key not in stored and key not in site]
+        blank: dict[str, str] = {}
+        if not boolean(self._task.args.get("generate", True)):
+            blank = {key: "" for key in missing if key in LATER or key in users}
+            missing = [key for key in missing if key not in blank]
         if missing and vaulted:
             raise AnsibleActionFail(
                 f"{path} is vaulted and lacks {', '.join(missing)}. It is never rewritten:"
                 f" add them with `ansible-vault edit {path}`."
             )
-        if missing and boolean(self._task.args.get("volumes_exist", False)):
+        locks = [key for key in missing if key not in LATER and key not in users]
+        if locks and boolean(self._task.args.get("volumes_exist", False)):
             raise AnsibleActionFail(
-                f"The platform's data volumes exist on this host, but {path} lacks {', '.join(missing)}. New values"
+                f"The platform's data volumes exist on this host, but {path} lacks {', '.join(locks)}. New values"
                 " would lock the data out, so nothing is generated. Bring the file back from its copy;"
                 " or remove the data as well: make destroy DATA=delete."
             )
@@ -173,7 +195,7 @@ class ActionModule(ActionBase):
                 raise AnsibleActionFail(f"{path} cannot be added to. Write one `key: value` a line.")
             if not self._task.check_mode:
                 save(path, filled)
-        return {**stored, **generated, **site}, generated
+        return {**blank, **stored, **generated, **site}, generated
 
     def _read(self, path: str) -> tuple[str, bool]:
         """Return the file's text, decrypted, and whether it was vaulted; empty text if there is no file."""

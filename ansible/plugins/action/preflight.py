@@ -21,7 +21,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from module_utils.placement_findings import about_clock, about_moves, about_placement
 from module_utils.platform_lock import has_died, owner_of
-from module_utils.preflight_findings import about_choices, about_host, about_variables
+from module_utils.preflight_findings import about_choices, about_host, about_users, about_variables
 
 CHOICES = ("platform_name", "ports", "min_disk_gb", "min_memory_mb", "exposure", "image_source", "images", "placement")
 MAGIC = {"groups", "group_names", "hostvars", "inventory_dir", "inventory_file", "vars", "omit", "environment"}
@@ -77,6 +77,7 @@ class ActionModule(ActionBase):
         known, renamed = list(arguments.get("known") or []), dict(arguments.get("renamed") or {})
         findings = about_variables(self._given(task_vars or {}), known, renamed)
         findings += about_choices(choices) + about_placement(choices["placement"])
+        findings += about_users(list(arguments.get("users") or []))
         seen = self._look(owner_of(os.getppid(), user()), task_vars)
         result.update(seen)
         if "host" in seen:

@@ -16,6 +16,9 @@ NOT_YET = ("image_registry", "platform_image_registry")
 EVERYWHERE = ("0.0.0.0", "::")
 INSTALLABLE = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 LEAST_COMPOSE = (2, 18)
+USER_KEYS = ("name", "password", "experiments", "models", "create", "read_only", "admin")
+RESERVED_USERS = ("admin", "jobs")
+PERMISSIONS = ("READ", "USE", "EDIT", "MANAGE")
 AS_ROOT = "Run as root or with sudo (ARGS=--ask-become-pass)."
 
 
@@ -73,6 +76,43 @@ def about_choices(choices: dict[str, Any]) -> list[str]:
             findings.append(f"{name} and {seen[int(port)]} are both {port}. -> Give each its own.")
         else:
             seen[int(port)] = name
+    return findings
+
+
+def about_users(users: list[dict[str, Any]]) -> list[str]:
+    """Return findings about platform_users: names, keys, passwords, permissions."""
+    findings = []
+    names = [str(user.get("name", "")) for user in users]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        findings.append(f"platform_users has {name!r} {names.count(name)} times. -> List each user once.")
+    for name, user in zip(names, users, strict=True):
+        who = f"platform_users, {name!r}"
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}", name):
+            findings.append(f"{who}: that is no name. -> Use letters, digits and . _ @ -, at most 63.")
+        if name in RESERVED_USERS:
+            findings.append(f"{who}: the platform has a user of this name. -> Choose another.")
+        for key in sorted(set(user) - set(USER_KEYS)):
+            findings.append(f"{who}: there is no key {key!r}. -> Use {', '.join(USER_KEYS)}.")
+        if user.get("password") and not 12 <= len(str(user["password"])) <= 128:
+            findings.append(f"{who}: the password is not of 12 to 128 characters. -> Leave it out to have one made.")
+        findings += [f"{who}: {finding}" for finding in _about_permissions(user)]
+    return findings
+
+
+def _about_permissions(user: dict[str, Any]) -> list[str]:
+    """Return findings about what one user may do."""
+    findings = []
+    for key in ("experiments", "models"):
+        granted = user.get(key) or {}
+        if not isinstance(granted, dict):
+            findings.append(f"{key} is no mapping. -> Write {key}: {{NAME: READ}}.")
+            continue
+        for thing, level in granted.items():
+            if level not in PERMISSIONS:
+                findings.append(f"{level!r} on {thing!r} is no permission. -> Use {', '.join(PERMISSIONS)}.")
+    given = [key for key in ("experiments", "models", "create", "admin") if user.get(key)]
+    if user.get("read_only") and given:
+        findings.append(f"it is read_only and has {', '.join(given)}. -> Leave one of them out.")
     return findings
 
 

@@ -35,6 +35,7 @@ options:
   image_source: {description: Where images come from; build (action plugin)., type: str}
   images: {description: Image references that a site may set, by variable name (action plugin)., type: dict}
   placement: {description: Host, address, exposure, groups and the file that records them (action plugin)., type: dict}
+  users: {description: Who may log in to MLflow (action plugin)., type: list, elements: dict}
   judge: {description: Whether to look for findings and take the lock (action plugin)., type: bool, default: true}
   known: {description: Every variable a site may set (action plugin)., type: list, elements: str}
   renamed: {description: Variables that had another name once - old name, new name (action plugin)., type: dict}
