@@ -51,13 +51,9 @@ def about_choices(choices: dict[str, Any]) -> list[str]:
             f"platform_name is {choices['platform_name']!r}."
             " -> Use at most 31 of a-z, 0-9 and -, beginning with a letter."
         )
-    if choices["exposure"] == "network":
-        findings.append(
-            "exposure is 'network', which this version does not support yet."
-            " -> Leave it out, and reach the platform through an SSH tunnel."
-        )
-    elif choices["exposure"] != "loopback":
-        findings.append(f"exposure is {choices['exposure']!r}; it is `loopback` or nothing. -> Leave it out.")
+    if choices["exposure"] not in ("loopback", "network"):
+        fix = "Say loopback, or network for TLS and a login on every port."
+        findings.append(f"exposure is {choices['exposure']!r}; there is no third state. -> {fix}")
     for name in ("min_disk_gb", "min_memory_mb"):
         if _number(choices[name]) is None:
             findings.append(f"platform_{name} is {choices[name]!r}. -> Give a number.")
