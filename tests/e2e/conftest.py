@@ -16,7 +16,7 @@ NAME = os.environ.get("E2E_NAME", "e2e")
 FIRST_PORT = int(os.environ.get("E2E_FIRST_PORT", "15000"))
 PORTS = {"platform_mlflow_port": FIRST_PORT, "platform_s3_port": FIRST_PORT + 1, "platform_console_port": FIRST_PORT + 2}
 
-pytest_plugins = ["tests.e2e.minio_server"]
+pytest_plugins = ["tests.e2e.minio_server", "tests.e2e.gateway_alone"]
 
 
 def play(verb: str, inventory: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -102,21 +102,19 @@ def test_living_images_are_not_refused() -> None:
 def test_all_wrong_choices_are_found_at_once() -> None:
     ports = [{"name": "a", "port": 5000, "address": "127.0.0.1"}, {"name": "b", "port": "5000", "address": "127.0.0.1"}]
     ports += [{"name": "c", "port": 70000, "address": "127.0.0.1"}, {"name": "d", "port": "x", "address": "127.0.0.1"}]
-    wrong = choices(
-        ports=ports, exposure="network", platform_name="My Platform", min_disk_gb="much", image_source="pull"
-    )
+    wrong = choices(ports=ports, exposure="vpn", platform_name="My Platform", min_disk_gb="much", image_source="pull")
     findings = "\n".join(about_choices(wrong))
     for said in (
         "b and a are both 5000",
         "c is 70000",
         "d is x",
-        "'network', which",
+        "'vpn'; there is no third state",
         "'My Platform'",
         "'much'",
         "'pull'",
     ):
         assert said in findings
-    assert "`loopback` or nothing" in about_choices(choices(exposure="vpn"))[0]
+    assert about_choices(choices(exposure="network")) == []
 
 
 @pytest.mark.parametrize(
@@ -222,20 +220,38 @@ def test_findings_come_all_at_once_wrapped_and_give_the_lock_back(tmp_path: Path
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         ports = [{"name": "platform_mlflow_port", "port": listener.getsockname()[1], "address": "127.0.0.1"}]
-        wrong = task(name, ports=ports, exposure="network", images={"platform_base_image": "minio/minio"})
+        wrong = task(name, ports=ports, exposure="lan", images={"platform_base_image": "minio/minio"})
         done = run(tmp_path, [wrong], "-e", "platform_mlflow_prot=1 mlflow_port=2")
     assert done.returncode != 0
     for said in (
         "5 finding(s)",
         f"(process {os.getpid()})",
         "minio/minio",
-        "network",
+        "'lan'",
         "platform_mlflow_prot",
         "mlflow_port is",
     ):
         assert said in " ".join(done.stderr.split())
     assert max(len(line) for line in done.stderr.splitlines()) <= 80
     assert not os.path.exists(platform_lock.lock_path(name))
+
+
+def test_a_certificate_of_the_site_s_own_is_judged_with_the_rest(tmp_path: Path, name: str) -> None:
+    given = {"certificate": str(tmp_path / "a.crt"), "private_key": "", "ca": str(tmp_path / "ca.crt")}
+    (done,) = results(tmp_path, [task(name, exposure="lan", certificate=given, names=["lab"])])
+    said = " ".join(done["msg"].split())
+    assert said.startswith("4 finding(s)") and "'lan'" in said and "platform_tls_private_key is empty" in said
+    assert f"platform_tls_certificate {tmp_path}/a.crt cannot be read" in said
+
+
+def test_a_certificate_that_was_written_and_not_yet_read_is_noticed(tmp_path: Path) -> None:
+    for service in ("gateway", "postgres"):
+        (tmp_path / service / "tls").mkdir(parents=True)
+        (tmp_path / service / "tls/tls.crt").write_text("new")
+    (tmp_path / "postgres/tls/loaded.crt").write_text("new")
+    (tmp_path / "gateway/tls/loaded.crt").write_text("old")
+    assert host_system.unread_certificates(str(tmp_path)) == ["gateway"]
+    assert host_system.unread_certificates(str(tmp_path / "none")) == []
 
 
 def test_two_provisions_at_once_are_one_too_many(tmp_path: Path, name: str) -> None:

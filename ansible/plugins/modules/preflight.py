@@ -62,7 +62,8 @@ RETURN = """
 host:
   description: >-
     What was seen - lock (path, owner, holder, held_by), os (id, version, codename, name), python, cores, memory_mb,
-    disk (free GB by path), service_mgr, euid, apt, apt_mirror, environment, ca_bundle, unread_certificates, ports (port, address, owner),
+    disk (free GB by path), service_mgr, euid, apt, apt_mirror, environment, ca_bundle,
+    unread_certificates (services), ports (port, address, owner),
     docker (installed, working, error, server_version, compose_version, root), images, volumes, minio_written_by,
     containers (name, service, platform, config, image, state, status, health, ports), other_ports, all_healthy.
   returned: when there are no findings
