@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 NAME = os.environ.get("E2E_NAME", "e2e")
 FIRST_PORT = int(os.environ.get("E2E_FIRST_PORT", "15000"))
-pytest_plugins = ["tests.e2e.minio_server", "tests.e2e.hosts"]
+pytest_plugins = ["tests.e2e.minio_server", "tests.e2e.gateway_alone", "tests.e2e.hosts"]
 
 
 def command(verb: str, inventory: Path, *arguments: str) -> list[str]:

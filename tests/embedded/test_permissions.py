@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.embedded.conftest import ML
 from tests.embedded.logins import PASSWORD, TEAM, Apply, Ask
+from tests.embedded.scripts import ML
 
 pytest_plugins = ["tests.embedded.logins"]
 

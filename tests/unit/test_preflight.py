@@ -116,12 +116,13 @@ def test_all_wrong_choices_are_found_at_once() -> None:
         "b and a are both 5000",
         "c is 70000",
         "d is x",
-        "'vpn'. -> Set loopback or network",
+        "'vpn'; there is no third state",
         "'My Platform'",
         "'much'",
         "'pull'",
     ):
         assert said in findings
+    assert about_choices(choices(exposure="network")) == []
 
 
 @pytest.mark.parametrize(
@@ -249,6 +250,24 @@ def test_findings_come_all_at_once_wrapped_and_give_the_lock_back(tmp_path: Path
         assert said in " ".join(done.stderr.split())
     assert max(len(line) for line in done.stderr.splitlines()) <= 80
     assert not os.path.exists(platform_lock.lock_path(name))
+
+
+def test_a_certificate_of_the_site_s_own_is_judged_with_the_rest(tmp_path: Path, name: str) -> None:
+    given = {"certificate": str(tmp_path / "a.crt"), "private_key": "", "ca": str(tmp_path / "ca.crt")}
+    (done,) = results(tmp_path, [task(name, exposure="lan", certificate=given, names=["lab"])])
+    said = " ".join(done["msg"].split())
+    assert said.startswith("4 finding(s)") and "'lan'" in said and "platform_tls_private_key is empty" in said
+    assert f"platform_tls_certificate {tmp_path}/a.crt cannot be read" in said
+
+
+def test_a_certificate_that_was_written_and_not_yet_read_is_noticed(tmp_path: Path) -> None:
+    for service in ("gateway", "postgres"):
+        (tmp_path / service / "tls").mkdir(parents=True)
+        (tmp_path / service / "tls/tls.crt").write_text("new")
+    (tmp_path / "postgres/tls/loaded.crt").write_text("new")
+    (tmp_path / "gateway/tls/loaded.crt").write_text("old")
+    assert host_system.unread_certificates(str(tmp_path)) == ["gateway"]
+    assert host_system.unread_certificates(str(tmp_path / "none")) == []
 
 
 def test_two_provisions_at_once_are_one_too_many(tmp_path: Path, name: str) -> None:

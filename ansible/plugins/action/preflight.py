@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import getpass
 import json
 import os
@@ -19,6 +20,7 @@ from ansible.plugins.action import ActionBase
 # Ansible finds module_utils for modules only; an action plugin shares them as a plain package.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+from module_utils.certificate_findings import about_given
 from module_utils.placement_findings import about_clock, about_moves, about_placement
 from module_utils.platform_lock import has_died, owner_of
 from module_utils.preflight_findings import about_choices, about_host, about_users, about_variables
@@ -77,7 +79,7 @@ class ActionModule(ActionBase):
         known, renamed = list(arguments.get("known") or []), dict(arguments.get("renamed") or {})
         findings = about_variables(self._given(task_vars or {}), known, renamed)
         findings += about_choices(choices) + about_placement(choices["placement"])
-        findings += about_users(list(arguments.get("users") or []))
+        findings += about_users(list(arguments.get("users") or [])) + self._about_certificate()
         seen = self._look(owner_of(os.getppid(), user()), task_vars)
         result.update(seen)
         if "host" in seen:
@@ -91,6 +93,13 @@ class ActionModule(ActionBase):
             wrapped = [wrap(finding) for finding in findings]
             result.update(failed=True, msg="\n".join([f"{len(findings)} finding(s); nothing was changed:", *wrapped]))
         return result
+
+    def _about_certificate(self) -> list[str]:
+        """Return findings about a certificate of the site's own, whose files are on the controller."""
+        given = {kind: str(path) for kind, path in (self._task.args.get("certificate") or {}).items()}
+        given = {kind: os.path.realpath(os.path.expanduser(path)) if path else "" for kind, path in given.items()}
+        names = [str(name) for name in self._task.args.get("names") or []]
+        return about_given(given, names, datetime.datetime.now(datetime.UTC)) if given else []
 
     def _look(self, owner: dict[str, Any] | None, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """Return the module's result; a lock whose holder has died on this controller is taken over."""

@@ -1,7 +1,8 @@
-"""What kind of machine this is: system, memory, free space, package mirror, proxies and CA bundle."""
+"""What kind of machine this is: system, memory, free space, package mirror, proxies, CA bundle, certificates."""
 
 from __future__ import annotations
 
+import filecmp
 import glob
 import os
 import re
@@ -45,6 +46,16 @@ def free_gb(*paths: str) -> dict[str, float]:
         names, _ = found.setdefault(os.stat(there).st_dev, ([], round(shutil.disk_usage(there).free / 1e9, 1)))
         names.append(path)
     return {" and ".join(names): free for names, free in found.values()}
+
+
+def unread_certificates(directory: str) -> list[str]:
+    """Return the services below the platform's directory whose certificate is not the one they have read last."""
+    found = []
+    for service in ("gateway", "postgres"):
+        present, read = (f"{directory}/{service}/tls/{name}.crt" for name in ("tls", "loaded"))
+        if os.path.exists(present) and not (os.path.exists(read) and filecmp.cmp(present, read, shallow=False)):
+            found.append(service)
+    return found
 
 
 def apt_mirror(directory: str = "/etc/apt", name: str = "debian") -> str | None:

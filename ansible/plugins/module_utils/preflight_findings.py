@@ -55,7 +55,8 @@ def about_choices(choices: dict[str, Any]) -> list[str]:
             " -> Use at most 31 of a-z, 0-9 and -, beginning with a letter."
         )
     if choices["exposure"] not in ("loopback", "network"):
-        findings.append(f"exposure is {choices['exposure']!r}. -> Set loopback or network; there is no third state.")
+        fix = "Say loopback, or network for TLS and a login on every port."
+        findings.append(f"exposure is {choices['exposure']!r}; there is no third state. -> {fix}")
     for name in ("min_disk_gb", "min_memory_mb"):
         if _number(choices[name]) is None:
             findings.append(f"platform_{name} is {choices[name]!r}. -> Give a number.")

@@ -13,7 +13,15 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.host_engine import look_at_engine
 from ansible.module_utils.host_ports import listeners
-from ansible.module_utils.host_system import apt_mirror, build_settings, ca_bundle, free_gb, memory_mb, os_release
+from ansible.module_utils.host_system import (
+    apt_mirror,
+    build_settings,
+    ca_bundle,
+    free_gb,
+    memory_mb,
+    os_release,
+    unread_certificates,
+)
 from ansible.module_utils.platform_lock import describe, lock_path, look, take
 
 DOCUMENTATION = """
@@ -31,7 +39,11 @@ options:
   ports: {description: Ports to be published, as name, port and address (action plugin)., type: list, elements: dict}
   min_disk_gb: {description: Free disk a first provision needs (action plugin)., type: float}
   min_memory_mb: {description: Memory the host needs (action plugin)., type: int}
-  exposure: {description: Who may reach the platform; loopback (action plugin)., type: str}
+  exposure: {description: Who may reach the platform; loopback or network (action plugin)., type: str}
+  certificate:
+    description: The site's own files, as certificate, private_key and ca, empty where there are none (action plugin).
+    type: dict
+  names: {description: What a certificate of the site has to be for (action plugin)., type: list, elements: str}
   image_source: {description: Where images come from; build (action plugin)., type: str}
   images: {description: Image references that a site may set, by variable name (action plugin)., type: dict}
   placement: {description: Host, address, exposure, groups and the file that records them (action plugin)., type: dict}
@@ -58,9 +70,9 @@ host:
   description: >-
     What was seen - lock (path, owner, holder, held_by), os (id, version, codename, name), python, time, cores,
     memory_mb, disk (free GB by path), service_mgr, euid, login (user, uses_docker), apt, apt_mirror, environment,
-    ca_bundle, ports (port, address, owner), docker (installed, working, error, server_version, compose_version, root),
-    images, volumes, minio_written_by, containers (name, service, platform, config, image, state, status, health,
-    ports), other_ports, absent (services without a container), all_healthy.
+    ca_bundle, unread_certificates (services), ports (port, address, owner), docker (installed, working, error,
+    server_version, compose_version, root), images, volumes, minio_written_by, containers (name, service, platform,
+    config, image, state, status, health, ports), other_ports, absent (services without a container), all_healthy.
   returned: when there are no findings
   type: dict
 """
@@ -116,6 +128,7 @@ def main() -> None:
         "apt_mirror": apt_mirror(name=system["id"]),
         "environment": build_settings(os.environ),
         "ca_bundle": ca_bundle(),
+        "unread_certificates": unread_certificates(parameters["platform_dir"]),
         "ports": listeners(),
         **engine,
         "time": time.time(),
