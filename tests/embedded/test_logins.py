@@ -10,8 +10,6 @@ import pytest
 from tests.embedded.logins import ADMIN, ALICE, JOBS, PASSWORD, READER, TEAM, Apply, Ask, all_roles, task
 from tests.unit.plays import results, run
 
-pytest_plugins = ["tests.embedded.logins"]
-
 
 def test_check_apply_check_apply_changes_once_and_makes_the_experiments_named(
     logins: str, tmp_path: Path, ask: Ask

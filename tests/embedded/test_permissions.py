@@ -14,8 +14,6 @@ import requests
 from tests.embedded.logins import PASSWORD, TEAM, Apply, Ask
 from tests.embedded.scripts import ML
 
-pytest_plugins = ["tests.embedded.logins"]
-
 
 def test_nobody_gets_in_without_a_login(logins: str) -> None:
     assert requests.get(f"{logins}/api/2.0/mlflow/users/current", timeout=30).status_code == 401
