@@ -155,19 +155,25 @@ class Host(NamedTuple):
 
 def image_of(debian: int, engine: bool, sources: Path) -> str:
     """Return the image of such a host; it is made once, and again when what it is made of has changed."""
-    inputs = [ROOT / "tests/e2e/host" / name for name in ("make-host.sh", "boot.sh", "dockerfile.engine")]
-    inputs += [sources, Path("/etc/ssl/certs/ca-certificates.crt")]
-    content = hashlib.sha256(b"".join(path.read_bytes() for path in inputs if path.exists())).hexdigest()[:12]
-    bare = f"platform-test/host:debian-{debian}-{content}"
-    if not docker("images", "--quiet", bare):
-        run(str(inputs[0]), bare, SUITES[debian], str(sources), seconds=900)
-    full = f"{bare}-engine"
-    if engine and not docker("images", "--quiet", full):
-        compose = sources.read_text().split("\n\n")[0] if debian < 13 else ""
-        build = ["docker", "build", "--quiet", "--tag", full, "--file", str(inputs[2])]
-        arguments = ["--build-arg", f"BARE={bare}", "--build-arg", f"COMPOSE_SOURCES={compose}"]
-        run(*build, *arguments, str(inputs[2].parent), seconds=900)
-    return full if engine else bare
+    here = ROOT / "tests/e2e/host"
+    inputs = [here / "make-host.sh", sources, Path("/etc/ssl/certs/ca-certificates.crt")]
+    base = f"platform-test/debian:{debian}-{content(*inputs)}"
+    image = f"platform-test/host:{debian}-{content(*inputs, *sorted(here.iterdir()))}{'-engine' if engine else ''}"
+    if docker("images", "--quiet", image):
+        return image
+    if not docker("images", "--quiet", base):
+        run(str(here / "make-host.sh"), base, SUITES[debian], str(sources), seconds=900)
+    compose = sources.read_text().split("\n\n")[0] if debian < 13 else ""
+    given = {"BASE": base, "ENGINE": "yes" if engine else "no", "COMPOSE_SOURCES": compose}
+    arguments = [word for name, value in given.items() for word in ("--build-arg", f"{name}={value}")]
+    file = str(here / "dockerfile.host")
+    run("docker", "build", "--quiet", "--tag", image, "--file", file, *arguments, str(here), seconds=900)
+    return image
+
+
+def content(*paths: Path) -> str:
+    """Return a short hash of the files that exist."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths if path.exists())).hexdigest()[:12]
 
 
 class Hosts:
@@ -225,7 +231,7 @@ class Hosts:
             name: its name in the inventory.
             debian: its release, 12 or 13.
             engine: whether it comes with a running engine.
-            user: who logs in: root, operator (sudo without a password) or careful (sudo asks for PASSWORD).
+            user: who logs in: root, operator (sudo without a password), careful (sudo asks for PASSWORD) or guest (no sudo).
             port: where sshd listens.
             internal: whether its network lacks a route out.
             jump: the only host from which sshd lets itself be reached.
