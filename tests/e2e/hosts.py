@@ -231,7 +231,7 @@ class Hosts:
             name: its name in the inventory.
             debian: its release, 12 or 13.
             engine: whether it comes with a running engine.
-            user: who logs in: root, operator (sudo without a password), careful (sudo asks for PASSWORD) or guest (no sudo).
+            user: who logs in: root, operator (sudo), careful (sudo that asks for PASSWORD) or guest (no sudo).
             port: where sshd listens.
             internal: whether its network lacks a route out.
             jump: the only host from which sshd lets itself be reached.
@@ -268,7 +268,7 @@ class Hosts:
         )
         host = Host(name, container, address, port, user, self.key, self.known_hosts, jump, python)
         if python == OTHER_PYTHON:
-            inside = f"mkdir -p {Path(OTHER_PYTHON).parent} && mv /usr/bin/python3 {OTHER_PYTHON}"
+            inside = f"mkdir -p {Path(OTHER_PYTHON).parent}; mv $(readlink -f /usr/bin/python3) {OTHER_PYTHON}"
             docker("exec", container, "sh", "-ec", inside)
         if python is None:
             docker("exec", container, "sh", "-ec", "apt-get purge -qy --autoremove python3-minimal")

@@ -1,20 +1,21 @@
-"""The engine on real hosts over SSH: bare ones, ones that have it, and all that stands between a controller and a host."""
+"""The engine on real hosts over SSH: bare ones, ones that have it, and what stands between a controller and a host."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import NAME, changed, play
-from tests.e2e.hosts import OTHER_PYTHON, PASSWORD, Host, Hosts, all_groups, docker
+from tests.e2e.hosts import OTHER_PYTHON, PASSWORD, Host, Hosts, all_groups, docker, run
 
 ENGINE = "../tests/e2e/host/engine"
 LEAST = {"platform_name": NAME, "platform_min_disk_gb": 1, "platform_min_memory_mb": 500}
 
 
 def inventory(hosts: Hosts, *members: Host, **variables: object) -> Path:
-    """Write an inventory in which every one of `members` computes, and the first does the rest as well."""
-    groups = {**all_groups(members[0]), "compute": list(members)}
+    """Write an inventory in which the first of `members` is the platform; the others are hosts beside it."""
+    groups = {**all_groups(members[0]), "beside": list(members[1:])}
     return hosts.inventory(groups, name="-".join(member.name for member in members), **LEAST, **variables)
 
 
@@ -61,7 +62,8 @@ def test_a_working_engine_is_used_as_it_is(hosts: Hosts, ready: Host) -> None:
 
 
 def test_options_join_those_of_a_running_engine_and_wait_for_its_next_start(hosts: Hosts, ready: Host) -> None:
-    ready.run("""mkdir -p /etc/docker; echo '{"log-opts": {"max-size": "7m"}, "debug": true}' > /etc/docker/daemon.json""")
+    present = {"log-opts": {"max-size": "7m"}, "debug": True}
+    ready.run(f"mkdir -p /etc/docker; echo '{json.dumps(present)}' > /etc/docker/daemon.json")
     pid = ready.engine_pid()
     wanted = {"log-opts": {"max-file": "3"}, "labels": ["site=lab"]}
     site = inventory(hosts, ready, platform_docker_options=wanted)
@@ -101,9 +103,59 @@ def test_sudo_with_a_password_works_once_it_is_given(hosts: Hosts, ready: Host) 
     assert without.returncode != 0 and "--ask-become-pass" in without.stdout
     wrong = play(ENGINE, site, "-e", "ansible_become_password=wrong", check=False)
     assert wrong.returncode != 0 and "--ask-become-pass" in wrong.stdout
-    assert changed(play(ENGINE, site, "-e", f"ansible_become_password='{PASSWORD}'").stdout) == 0
+    given = ("-e", f"ansible_become_password='{PASSWORD}'")
+    play(ENGINE, site, *given)
+    assert changed(play(ENGINE, site, *given).stdout) == 0
 
 
 def test_a_user_without_sudo_is_told_whom_to_ask(hosts: Hosts, ready: Host) -> None:
-    done = play(ENGINE, inventory(hosts, ready._replace(user="guest")), "-e", f"ansible_become_password='{PASSWORD}'", check=False)
-    assert done.returncode != 0 and "guest" in done.stdout and "sudo" in done.stdout
+    site = inventory(hosts, ready._replace(user="guest"))
+    done = play(ENGINE, site, "-e", f"ansible_become_password='{PASSWORD}'", check=False)
+    assert done.returncode != 0
+    assert "guest is not in the sudoers file" in done.stdout and "ansible_user=root" in done.stdout
+
+
+def test_a_host_without_python_is_told_how_to_get_it(hosts: Hosts) -> None:
+    host = hosts.make("nopython", debian=12, python=None)
+    site = inventory(hosts, host)
+    done = play(ENGINE, site, check=False)
+    assert done.returncode != 0 and "no Python at /usr/bin/python3" in done.stdout
+    assert "ansible_python_interpreter" in done.stdout
+    fix = re.search("apt-get install python3", done.stdout)
+    assert fix
+    host.run(f"apt-get update -q && {fix[0]} -qy --no-install-recommends")
+    assert changed(play(ENGINE, site).stdout) == 0
+
+
+def test_a_changed_host_key_stops_everything(hosts: Hosts, ready: Host, tmp_path: Path) -> None:
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other"))
+    forged = tmp_path / "known_hosts"
+    forged.write_text(f"{ready.address} {(tmp_path / 'other.pub').read_text()}")
+    done = play(ENGINE, inventory(hosts, ready._replace(known_hosts=forged)), check=False)
+    assert done.returncode != 0 and "REMOTE HOST IDENTIFICATION HAS CHANGED" in done.stdout
+    assert "unreachable=1" in done.stdout
+
+
+def test_a_dead_host_is_named_and_the_others_finish(hosts: Hosts, ready: Host) -> None:
+    dead = hosts.make(f"dead-{ready.name}")
+    site = inventory(hosts, ready, dead)
+    dead.kill()
+    done = play(ENGINE, site, check=False)
+    assert done.returncode != 0 and f"fatal: [{dead.name}]: UNREACHABLE" in done.stdout
+    assert re.search(rf"{ready.name} .*unreachable=0 +failed=0", done.stdout)
+    dead.start()
+    again = play(ENGINE, site).stdout
+    assert len(re.findall("changed=0 +unreachable=0 +failed=0", again)) == 2
+
+
+def test_unusual_ways_lead_to_a_host_too(hosts: Hosts, ready: Host) -> None:
+    host = hosts.make(f"behind-{ready.name}", port=2222, jump=ready, python=OTHER_PYTHON)
+    straight = host._replace(jump=None).run("true", check=False)
+    assert straight.returncode == 255 and "refused" in straight.stderr
+    assert changed(play(ENGINE, inventory(hosts, host)).stdout) == 0
+
+
+def test_a_host_without_a_route_out_answers(hosts: Hosts) -> None:
+    host = hosts.make("closed", internal=True)
+    assert host.run("getent hosts deb.debian.org", check=False).returncode != 0
+    assert changed(play(ENGINE, inventory(hosts, host)).stdout) == 0
