@@ -5,7 +5,6 @@ A test takes the fixture `hosts` and asks it for what it needs: `hosts.make("db"
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 import subprocess
@@ -13,13 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 from tests.e2e.conftest import NAME, ROOT
+from tests.e2e.host_images import docker, image_of, run
 
-SUITES = {12: "bookworm", 13: "trixie"}
 GROUPS = ("database", "object_store", "tracking", "compute")
 LABEL = "platform.test-hosts"
 PASSWORD = "correct horse"  # what sudo asks of the user `careful`
@@ -29,18 +28,6 @@ PRIVILEGES = (
     *("--security-opt=systempaths=unconfined", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw", "--tmpfs=/run"),
 )
 OTHER_PYTHON = "/opt/python/bin/python3"
-
-
-def run(*command: str, seconds: int = 120, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command that has to succeed, within bounded time."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds, **options)
-    assert done.returncode == 0, f"{shlex.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-    return done
-
-
-def docker(*arguments: str, seconds: int = 120) -> str:
-    """Return what the Docker client prints."""
-    return run("docker", *arguments, seconds=seconds).stdout.strip()
 
 
 def wait(condition: Callable[[], bool], what: str, seconds: int = 120) -> None:
@@ -151,29 +138,7 @@ class Host(NamedTuple):
         if absent:
             with subprocess.Popen(["docker", "save", *absent], stdout=subprocess.PIPE) as saved:
                 run(*self.ssh(user="root"), "docker load --quiet", stdin=saved.stdout, seconds=600)
-
-
-def image_of(debian: int, engine: bool, sources: Path) -> str:
-    """Return the image of such a host; it is made once, and again when what it is made of has changed."""
-    here = ROOT / "tests/e2e/host"
-    inputs = [here / "make-host.sh", sources, Path("/etc/ssl/certs/ca-certificates.crt")]
-    base = f"platform-test/debian:{debian}-{content(*inputs)}"
-    image = f"platform-test/host:{debian}-{content(*inputs, *sorted(here.iterdir()))}{'-engine' if engine else ''}"
-    if docker("images", "--quiet", image):
-        return image
-    if not docker("images", "--quiet", base):
-        run(str(here / "make-host.sh"), base, SUITES[debian], str(sources), seconds=900)
-    compose = sources.read_text().split("\n\n")[0] if debian < 13 else ""
-    given = {"BASE": base, "ENGINE": "yes" if engine else "no", "COMPOSE_SOURCES": compose}
-    arguments = [word for name, value in given.items() for word in ("--build-arg", f"{name}={value}")]
-    file = str(here / "dockerfile.host")
-    run("docker", "build", "--quiet", "--tag", image, "--file", file, *arguments, str(here), seconds=900)
-    return image
-
-
-def content(*paths: Path) -> str:
-    """Return a short hash of the files that exist."""
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths if path.exists())).hexdigest()[:12]
+            assert saved.returncode == 0, "docker save failed; see above"
 
 
 class Hosts:
