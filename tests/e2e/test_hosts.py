@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.conftest import NAME, changed, play
 from tests.e2e.hosts import OTHER_PYTHON, PASSWORD, Host, Hosts, all_groups, docker, run
 
-ENGINE = "../tests/e2e/host/engine"
+ENGINE = "../tests/e2e/engine"
 LEAST = {"platform_name": NAME, "platform_min_disk_gb": 1, "platform_min_memory_mb": 500}
 
 
