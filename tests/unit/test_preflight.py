@@ -146,7 +146,6 @@ def test_what_a_host_lacks_is_named_with_its_fix(seen: dict[str, Any], said: str
     [
         ("The module interpreter '/usr/bin/python3' was not found.", "apt-get install python3"),
         ("Missing sudo password", "--ask-become-pass"),
-        ("Incorrect sudo password", "ansible_become_password"),
         ("Sorry.\nguest is not in the sudoers file.\n", "guest is not in the sudoers file. -> Let the user"),
         ("/bin/sh: 1: sudo: not found", "apt-get install sudo"),
     ],
