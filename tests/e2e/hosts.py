@@ -5,7 +5,6 @@ A test takes the fixture `hosts` and asks it for what it needs: `hosts.make("db"
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 import subprocess
@@ -13,13 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 from tests.e2e.conftest import NAME, ROOT
+from tests.e2e.host_images import docker, image_of, run
 
-SUITES = {12: "bookworm", 13: "trixie"}
 GROUPS = ("database", "object_store", "tracking", "compute")
 LABEL = "platform.test-hosts"
 PASSWORD = "correct horse"  # what sudo asks of the user `careful`
@@ -29,18 +28,6 @@ PRIVILEGES = (
     *("--security-opt=systempaths=unconfined", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw", "--tmpfs=/run"),
 )
 OTHER_PYTHON = "/opt/python/bin/python3"
-
-
-def run(*command: str, seconds: int = 120, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command that has to succeed, within bounded time."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds, **options)
-    assert done.returncode == 0, f"{shlex.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-    return done
-
-
-def docker(*arguments: str, seconds: int = 120) -> str:
-    """Return what the Docker client prints."""
-    return run("docker", *arguments, seconds=seconds).stdout.strip()
 
 
 def wait(condition: Callable[[], bool], what: str, seconds: int = 120) -> None:
@@ -151,23 +138,7 @@ class Host(NamedTuple):
         if absent:
             with subprocess.Popen(["docker", "save", *absent], stdout=subprocess.PIPE) as saved:
                 run(*self.ssh(user="root"), "docker load --quiet", stdin=saved.stdout, seconds=600)
-
-
-def image_of(debian: int, engine: bool, sources: Path) -> str:
-    """Return the image of such a host; it is made once, and again when what it is made of has changed."""
-    inputs = [ROOT / "tests/e2e/host" / name for name in ("make-host.sh", "boot.sh", "dockerfile.engine")]
-    inputs += [sources, Path("/etc/ssl/certs/ca-certificates.crt")]
-    content = hashlib.sha256(b"".join(path.read_bytes() for path in inputs if path.exists())).hexdigest()[:12]
-    bare = f"platform-test/host:debian-{debian}-{content}"
-    if not docker("images", "--quiet", bare):
-        run(str(inputs[0]), bare, SUITES[debian], str(sources), seconds=900)
-    full = f"{bare}-engine"
-    if engine and not docker("images", "--quiet", full):
-        compose = sources.read_text().split("\n\n")[0] if debian < 13 else ""
-        build = ["docker", "build", "--quiet", "--tag", full, "--file", str(inputs[2])]
-        arguments = ["--build-arg", f"BARE={bare}", "--build-arg", f"COMPOSE_SOURCES={compose}"]
-        run(*build, *arguments, str(inputs[2].parent), seconds=900)
-    return full if engine else bare
+            assert saved.returncode == 0, "docker save failed; see above"
 
 
 class Hosts:
@@ -225,7 +196,7 @@ class Hosts:
             name: its name in the inventory.
             debian: its release, 12 or 13.
             engine: whether it comes with a running engine.
-            user: who logs in: root, operator (sudo without a password) or careful (sudo asks for PASSWORD).
+            user: who logs in: root, operator (sudo), careful (sudo that asks for PASSWORD) or guest (no sudo).
             port: where sshd listens.
             internal: whether its network lacks a route out.
             jump: the only host from which sshd lets itself be reached.
@@ -262,7 +233,7 @@ class Hosts:
         )
         host = Host(name, container, address, port, user, self.key, self.known_hosts, jump, python)
         if python == OTHER_PYTHON:
-            inside = f"mkdir -p {Path(OTHER_PYTHON).parent} && mv /usr/bin/python3 {OTHER_PYTHON}"
+            inside = f"mkdir -p {Path(OTHER_PYTHON).parent}; mv $(readlink -f /usr/bin/python3) {OTHER_PYTHON}"
             docker("exec", container, "sh", "-ec", inside)
         if python is None:
             docker("exec", container, "sh", "-ec", "apt-get purge -qy --autoremove python3-minimal")

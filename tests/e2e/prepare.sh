@@ -1,9 +1,11 @@
 #!/bin/sh
-# Installs what the end-to-end tests need beside the project itself: a browser, ss, and for the quickstart git and a
-# Python of the system that makes virtual environments.
+# Installs what the end-to-end tests need beside the project itself: a browser, ss, what makes test hosts and reaches them,
+# and for the quickstart git and a Python of the system that makes virtual environments.
 set -eu
-if ! command -v chromium >/dev/null || ! command -v ss >/dev/null || ! command -v git >/dev/null \
-  || ! /usr/bin/python3 -c 'import ensurepip' 2>/dev/null; then
+missing=''
+for program in chromium ss debootstrap ssh git; do command -v "$program" >/dev/null || missing=yes; done
+if [ -n "$missing" ] || ! /usr/bin/python3 -c 'import ensurepip' 2>/dev/null; then
   apt-get update -q
-  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium iproute2 git python3-venv
+  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
+    chromium iproute2 debootstrap openssh-client git python3-venv
 fi

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from module_utils import host_engine, host_ports, host_system, platform_lock
-from module_utils.preflight_findings import about_choices, about_host, about_variables
+from module_utils.preflight_findings import about_access, about_choices, about_host, about_variables
 from plays import ROOT, results, run
 
 ALPINE = {"id": "alpine", "version": "3", "name": "Alpine"}
@@ -140,6 +140,24 @@ def test_all_wrong_choices_are_found_at_once() -> None:
 def test_what_a_host_lacks_is_named_with_its_fix(seen: dict[str, Any], said: str) -> None:
     (finding,) = about_host(host(**seen), choices(min_disk_gb=8, min_memory_mb=3000))
     assert said in finding
+
+
+@pytest.mark.parametrize(
+    ("met", "said"),
+    [
+        ("The module interpreter '/usr/bin/python3' was not found.", "apt-get install python3"),
+        ("Missing sudo password", "--ask-become-pass"),
+        ("Sorry.\nguest is not in the sudoers file.\n", "guest is not in the sudoers file. -> Let the user"),
+        ("/bin/sh: 1: sudo: not found", "apt-get install sudo"),
+    ],
+)
+def test_what_keeps_a_host_from_being_looked_at_is_named_with_its_fix(met: str, said: str) -> None:
+    finding = about_access(met)
+    assert finding and said in finding and "->" in finding
+
+
+def test_what_nobody_knows_a_fix_of_is_left_as_it_is() -> None:
+    assert about_access("No space left on device") is None
 
 
 def test_a_bare_debian_with_root_and_a_working_engine_elsewhere_are_fine() -> None:

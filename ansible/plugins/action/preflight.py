@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible.plugins.action import ActionBase
@@ -23,7 +23,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 from module_utils.certificate_findings import about_given
 from module_utils.placement_findings import about_clock, about_moves, about_placement
 from module_utils.platform_lock import has_died, owner_of
-from module_utils.preflight_findings import about_choices, about_host, about_users, about_variables
+from module_utils.preflight_findings import about_access, about_choices, about_host, about_users, about_variables
 
 CHOICES = ("platform_name", "ports", "min_disk_gb", "min_memory_mb", "exposure", "image_source", "images", "placement")
 MAGIC = {"groups", "group_names", "hostvars", "inventory_dir", "inventory_file", "vars", "omit", "environment"}
@@ -104,11 +104,25 @@ class ActionModule(ActionBase):
     def _look(self, owner: dict[str, Any] | None, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """Return the module's result; a lock whose holder has died on this controller is taken over."""
         module_arguments = {name: self._task.args[name] for name in PASSED_ON} | {"lock_owner": owner}
-        seen = self._execute_module(module_name="preflight", module_args=module_arguments, task_vars=task_vars)
+        seen = self._reach(module_arguments, task_vars)
         held_by = seen.get("host", {}).get("lock", {}).get("held_by")
         if held_by and has_died(held_by):
             module_arguments["lock_dead"] = held_by
+            seen = self._reach(module_arguments, task_vars)
+        return seen
+
+    def _reach(self, module_arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """Run the module; what keeps it from running on a host that answers is said with its fix where one is known."""
+        try:
             seen = self._execute_module(module_name="preflight", module_args=module_arguments, task_vars=task_vars)
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as error:  # such as a password that sudo misses or refuses
+            seen = {"failed": True, "msg": str(error)}
+        met = "\n".join(str(seen.get(name, "")) for name in ("msg", "module_stderr", "module_stdout"))
+        finding = about_access(met) if seen.get("failed") else None
+        if finding:
+            seen = {"failed": True, "msg": finding}
         return seen
 
     def _give_back(self, host: dict[str, Any] | None, task_vars: dict[str, Any] | None) -> None:

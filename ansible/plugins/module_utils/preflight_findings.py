@@ -21,6 +21,31 @@ RESERVED_USERS = ("admin", "jobs")
 PERMISSIONS = ("READ", "USE", "EDIT", "MANAGE")
 AS_ROOT = "Run as root or with sudo (ARGS=--ask-become-pass)."
 
+# What Ansible may meet on its way to a host that answers, and what helps.
+ON_THE_WAY = {
+    r"interpreter '(?P<path>[^']+)' was not found": "There is no Python at {path} on the host."
+    " -> On it: apt-get install python3. If it has one elsewhere, set ansible_python_interpreter to its path.",
+    r"(?P<what>Missing|Incorrect) (?P<how>\S+) password": "{what} {how} password."
+    " -> Give it with ARGS=--ask-become-pass, or in a vault as ansible_become_password.",
+    r"(?P<line>.*(not in the sudoers file|is not allowed to|may not run sudo).*)": "{line}"
+    " -> Let the user do everything with sudo on the host, or log in as root (ansible_user=root).",
+    r"sudo: (command )?not found": "There is no sudo on the host."
+    " -> On it: apt-get install sudo. Or log in as root (ansible_user=root).",
+}
+
+
+def about_access(met: str) -> str | None:
+    """Return the finding on what kept a host from being looked at, or None when no fix of it is known.
+
+    Args:
+        met: what Ansible and the host said.
+    """
+    for pattern, finding in ON_THE_WAY.items():
+        match = re.search(pattern, met)
+        if match:
+            return finding.format(**{name: text.strip() for name, text in match.groupdict().items()})
+    return None
+
 
 def about_variables(given: set[str], known: list[str], renamed: dict[str, str]) -> list[str]:
     """Return findings about variable names: renamed, unknown, misspelt.
