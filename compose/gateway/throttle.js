@@ -65,9 +65,12 @@ function s3_answered(r) {
 }
 
 function s3_body(r, data, flags) {
-  if (r.status === 403 && s3_user(r) !== '' && S3_FAILURE.test(data.toString())) failed(r, s3_user(r));
+  const refused = r.status === 403 && s3_user(r) !== '';
+  const found = refused && S3_FAILURE.test(data.toString());
+  if (found) failed(r, s3_user(r));
   r.sendBuffer(data, flags);
-  r.done();
+  // The first piece of a body may be empty; only a refusal is worth reading on.
+  if (!refused || found) r.done();
 }
 
 // The console: its login streams through unread, so all logins of one address count together.
