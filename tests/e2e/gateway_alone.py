@@ -17,7 +17,7 @@ from cryptography import x509
 
 from tests.e2e.conftest import FIRST_PORT, NAME, ROOT
 
-GROUPS = ("database", "object_store", "tracking", "compute")
+GROUPS = ("object_store", "tracking", "compute")
 TASKS = [
     {
         "name": "Write the gateway's files",
@@ -55,7 +55,8 @@ class Gateway(SimpleNamespace):
     def provision(self, *options: str) -> str:
         """Run the play; return what it says."""
         program = Path(sys.executable).with_name("ansible-playbook")
-        command = [str(program), "-i", str(self.directory / "hosts.ini"), *options, str(self.directory / "play.yml")]
+        command = [str(program), "-i", str(self.directory / "hosts.ini"), "-e", f"_platform_root={ROOT}", *options]
+        command.append(str(self.directory / "play.yml"))
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
         done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
@@ -94,7 +95,9 @@ def gateway(platform: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory)
     name = f"{NAME}-tls"
     ports = {service: FIRST_PORT + 10 + number for number, service in enumerate(("mlflow", "s3", "console"))}
     host = "localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n"
-    (directory / "hosts.ini").write_text("".join(f"[{group}]\n{host}\n" for group in GROUPS))
+    (directory / "hosts.ini").write_text(
+        "[database]\nelsewhere\n" + "".join(f"[{group}]\n{host}\n" for group in GROUPS)
+    )
     variables = {f"platform_{service}_port": port for service, port in ports.items()} | {
         "platform_name": name,
         "platform_dir": str(directory / "host"),
@@ -104,7 +107,6 @@ def gateway(platform: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory)
         "platform_allowed_hosts": ["lab.example.org"],
         "platform_minio_source": "upstream",
         "alone_files": FILES,
-        "_platform_root": str(ROOT),
         "__preflight": {"host": {"unread_certificates": [], "minio_written_by": "", "images": []}},
     }
     play = {"hosts": "tracking", "gather_facts": False, "vars": variables, "tasks": TASKS}
