@@ -87,6 +87,8 @@ class Host(NamedTuple):
             "ansible_user": self.user,
             "ansible_ssh_private_key_file": str(self.key),
             "ansible_ssh_common_args": shlex.join(self.ssh_options()),
+            # A connection kept open belongs to the hosts of one test: the next ones have the same addresses.
+            "ansible_control_path_dir": str(self.known_hosts.parent / "cp"),
         }
         return made | ({"ansible_python_interpreter": self.python} if self.python else {})
 
