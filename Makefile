@@ -13,6 +13,7 @@ CHECK ?=
 DATA ?= keep
 SERVICE ?=
 LINES ?= 100
+BUNDLE ?=
 COMPUTE ?=
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -33,7 +34,7 @@ quickstart-stop: ## Stop the quickstart's server; what it stored stays
 
 ##@ Run it
 provision: .venv ## Put the platform on its hosts, or bring it up to date
-	@$(play) $(ARGS) ansible/provision.yml
+	@$(play) $(if $(BUNDLE),-e platform_image_source=archive -e platform_bundle='$(abspath $(BUNDLE))') $(ARGS) ansible/provision.yml
 train: .venv ## Train a model in a container and register it (ARGS="--n-estimators 200" COMPUTE=host)
 	@.venv/bin/python ml/launch.py --platform $(PLATFORM) $(if $(COMPUTE),--host '$(COMPUTE)') train $(ARGS)
 predict: .venv ## Predict with the champion (ARGS="--input my.csv --output out.csv")
@@ -54,10 +55,14 @@ credentials: .venv ## Show addresses, users and passwords
 	@$(quiet) $(ARGS) ansible/credentials.yml
 env: .venv ## Print exports for a notebook: eval "$(make env)"
 	@$(quiet) $(ARGS) ansible/env.yml
+push: .venv ## Fill the site's registry with the images (image_registry in the inventory)
+	@$(play) $(ARGS) ansible/push.yml
+bundle: .venv ## Make one file of all a platform needs, for hosts without internet (dist/)
+	@$(play) $(ARGS) ansible/bundle.yml
 destroy: .venv ## Remove the containers; DATA=delete removes all that bears the platform's name
 	@$(play) -e destroy_data=$(DATA) $(ARGS) ansible/destroy.yml
 clean: ## Remove what was made in this directory, credentials aside
-	@rm -rf .venv .venv-quickstart .venv-dev .venv-uv .quickstart .mypy_cache .ruff_cache .pytest_cache .ansible artifacts
+	@rm -rf .venv .venv-quickstart .venv-dev .venv-uv .quickstart .mypy_cache .ruff_cache .pytest_cache .ansible artifacts dist
 
 ##@ Work on it
 test: .venv-dev ## Lint, unit and embedded tests: no Docker, no root
@@ -75,12 +80,12 @@ help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv: requirements/controller.txt FORCE
-	@requirements/venv.sh .venv requirements/controller.txt
+	@requirements/venv.sh .venv requirements/controller.txt $(BUNDLE)
 .venv-quickstart: requirements/quickstart.txt FORCE
 	@requirements/venv.sh .venv-quickstart requirements/quickstart.txt
 .venv-dev: requirements/dev.txt FORCE
 	@requirements/venv.sh .venv-dev requirements/dev.txt
 FORCE:
 
-.PHONY: quickstart quickstart-stop provision train predict status logs stop start restart credentials env destroy clean test e2e \
+.PHONY: quickstart quickstart-stop provision train predict status logs stop start restart credentials env push bundle destroy clean test e2e \
   lock reference help FORCE

@@ -8,8 +8,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAD = """# Reference
 
 Everything a site may choose, made by `make reference` from the roles' argument specs. Set these in the inventory or in
-a `group_vars/all.yml` beside it. `exposure` and `image_source` are short names of `platform_exposure` and
-`platform_image_source`.
+a `group_vars/all.yml` beside it. `exposure`, `image_source` and `image_registry` are short names of
+`platform_exposure`, `platform_image_source` and `platform_image_registry`.
 
 | variable | default | what it is |
 |---|---|---|

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Makes a virtual environment from a hashed lock, with the newest Python found (3.11 or later); does nothing if it is made.
-# usage: venv.sh DIRECTORY LOCK
+# usage: venv.sh DIRECTORY LOCK [BUNDLE]      with a bundle the packages are its wheels, and nothing is downloaded
 set -eu
-directory=$1 lock=$2
+directory=$1 lock=$2 bundle=${3:-}
 here=$(dirname "$0")
 stamp=$directory/.made-from
 if [ -f "$stamp" ] && cmp -s "$lock" "$stamp" && "$directory/bin/python" -c '' 2>/dev/null; then exit 0; fi
@@ -17,6 +17,14 @@ if [ "$newest" -lt 311 ]; then
   exit 1
 fi
 
+set --
+if [ -n "$bundle" ]; then
+  wheels=$(mktemp -d)
+  trap 'rm -rf "$wheels"' EXIT
+  tar -xf "$bundle" -C "$wheels" --strip-components 1 wheels
+  set -- --no-index --find-links "$wheels"
+fi
+
 # The installer is a locked package like the others; it gets a directory of its own.
 uv=$(dirname "$directory")/.venv-uv
 if ! cmp -s "$here/uv.txt" "$uv/.made-from"; then
@@ -28,7 +36,7 @@ if ! cmp -s "$here/uv.txt" "$uv/.made-from"; then
     exit 1
   fi
   rm -f "$uv.log"
-  "$uv/bin/python" -m pip install --quiet --require-hashes --requirement "$here/uv.txt"
+  "$uv/bin/python" -m pip install --quiet "$@" --require-hashes --requirement "$here/uv.txt"
   cp "$here/uv.txt" "$uv/.made-from"
 fi
 
@@ -36,5 +44,5 @@ fi
 best=$("$best" -c 'import sys; print(sys._base_executable)')
 echo "Making $directory with $("$best" --version) ..." >&2
 "$uv/bin/uv" venv --quiet --clear --python "$best" "$directory"
-"$uv/bin/uv" pip install --no-progress --python "$directory/bin/python" --compile-bytecode --require-hashes --requirement "$lock"
+"$uv/bin/uv" pip install --no-progress "$@" --python "$directory/bin/python" --compile-bytecode --require-hashes --requirement "$lock"
 cp "$lock" "$stamp"

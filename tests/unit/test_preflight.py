@@ -31,6 +31,7 @@ def task(name: str, **more: Any) -> dict[str, Any]:
         "min_memory_mb": 0,
         "exposure": "loopback",
         "image_source": "build",
+        "image_origin": {"registry": "", "user": "", "has_password": False, "ca": "", "digests": "", "bundle": ""},
         "images": {},
         "placement": {
             "host": "localhost",
@@ -72,7 +73,6 @@ def host(**more: Any) -> dict[str, Any]:
         ("plaform_exposure", "Did you mean platform_exposure?"),
         ("exposre", "Did you mean exposure?"),
         ("mlflow_port", "called platform_mlflow_port here"),
-        ("image_registry", "pulls none"),
     ],
 )
 def test_a_wrong_variable_is_named_with_the_right_one(name: str, said: str) -> None:
@@ -84,33 +84,10 @@ def test_variables_of_the_site_s_own_are_its_own_business() -> None:
     assert about_variables({"team", "my_ports", "docker_users", "exposure", *KNOWN}, KNOWN, {}) == []
 
 
-@pytest.mark.parametrize(
-    "image",
-    [
-        "minio/minio",
-        "minio/minio:latest",
-        "docker.io/minio/mc@sha256:aa",
-        "quay.io/minio/minio:x",
-        "bitnami/postgresql:17",
-        "docker.io/bitnami/minio",
-        "index.docker.io/minio/minio",
-    ],
-)
-def test_a_dead_image_is_refused_with_the_reason(image: str) -> None:
-    (finding,) = about_choices(choices(images={"platform_x_image": image}))
-    assert "platform_x_image" in finding and "withdrew" in finding
-
-
-def test_living_images_are_not_refused() -> None:
-    assert (
-        about_choices(choices(images={"a": "docker.io/pgsty/silo@sha256:aa", "b": "registry.local/minio-base:1"})) == []
-    )
-
-
 def test_all_wrong_choices_are_found_at_once() -> None:
     ports = [{"name": "a", "port": 5000, "address": "127.0.0.1"}, {"name": "b", "port": "5000", "address": "127.0.0.1"}]
     ports += [{"name": "c", "port": 70000, "address": "127.0.0.1"}, {"name": "d", "port": "x", "address": "127.0.0.1"}]
-    wrong = choices(ports=ports, exposure="vpn", platform_name="My Platform", min_disk_gb="much", image_source="pull")
+    wrong = choices(ports=ports, exposure="vpn", platform_name="My Platform", min_disk_gb="much")
     findings = "\n".join(about_choices(wrong))
     for said in (
         "b and a are both 5000",
@@ -119,7 +96,6 @@ def test_all_wrong_choices_are_found_at_once() -> None:
         "'vpn'; there is no third state",
         "'My Platform'",
         "'much'",
-        "'pull'",
     ):
         assert said in findings
     assert about_choices(choices(exposure="network")) == []

@@ -21,11 +21,15 @@ from ansible.plugins.action import ActionBase
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from module_utils.certificate_findings import about_given
+from module_utils.image_findings import about_images
 from module_utils.placement_findings import about_clock, about_moves, about_placement
 from module_utils.platform_lock import has_died, owner_of
 from module_utils.preflight_findings import about_access, about_choices, about_host, about_users, about_variables
 
-CHOICES = ("platform_name", "ports", "min_disk_gb", "min_memory_mb", "exposure", "image_source", "images", "placement")
+CHOICES = (
+    *("platform_name", "ports", "min_disk_gb", "min_memory_mb", "exposure"),
+    *("image_source", "image_origin", "images", "placement"),
+)
 MAGIC = {"groups", "group_names", "hostvars", "inventory_dir", "inventory_file", "vars", "omit", "environment"}
 PASSED_ON = ("platform_name", "platform_dir", "services", "volumes")
 
@@ -78,7 +82,7 @@ class ActionModule(ActionBase):
         choices = {name: arguments[name] for name in CHOICES}
         known, renamed = list(arguments.get("known") or []), dict(arguments.get("renamed") or {})
         findings = about_variables(self._given(task_vars or {}), known, renamed)
-        findings += about_choices(choices) + about_placement(choices["placement"])
+        findings += about_choices(choices) + about_images(choices) + about_placement(choices["placement"])
         findings += about_users(list(arguments.get("users") or [])) + self._about_certificate()
         seen = self._look(owner_of(os.getppid(), user()), task_vars)
         result.update(seen)

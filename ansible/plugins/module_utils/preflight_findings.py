@@ -6,13 +6,7 @@ import difflib
 import re
 from typing import Any
 
-DEAD_IMAGES = {
-    r"((index\.)?docker\.io/)?minio/(minio|mc|console)": "MinIO withdrew its images in September 2026",
-    r"quay\.io/minio/.*": "MinIO withdrew its images in September 2026",
-    r"((index\.)?docker\.io/)?bitnami/.*": "Bitnami withdrew its free images",
-}
-SHORT_NAMES = ("exposure", "image_source")
-NOT_YET = ("image_registry", "platform_image_registry")
+SHORT_NAMES = ("exposure", "image_source", "image_registry")
 EVERYWHERE = ("0.0.0.0", "::")
 INSTALLABLE = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 LEAST_COMPOSE = (2, 18)
@@ -61,8 +55,6 @@ def about_variables(given: set[str], known: list[str], renamed: dict[str, str]) 
         close = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
         if name in renamed:
             findings.append(f"The variable {name} is called {renamed[name]} here. -> Rename it.")
-        elif name in NOT_YET:
-            findings.append(f"{name} is set; this version builds its images, it pulls none. -> Leave it out.")
         elif name.startswith("platform_"):
             meant = f"Did you mean {close[0]}?" if close else "See docs/reference.md for all there are."
             findings.append(f"There is no variable {name}. -> {meant}")
@@ -72,7 +64,7 @@ def about_variables(given: set[str], known: list[str], renamed: dict[str, str]) 
 
 
 def about_choices(choices: dict[str, Any]) -> list[str]:
-    """Return findings about values: names, ports, exposure, images."""
+    """Return findings about values: names, ports, exposure."""
     findings = []
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", str(choices["platform_name"])):
         findings.append(
@@ -85,14 +77,6 @@ def about_choices(choices: dict[str, Any]) -> list[str]:
     for name in ("min_disk_gb", "min_memory_mb"):
         if _number(choices[name]) is None:
             findings.append(f"platform_{name} is {choices[name]!r}. -> Give a number.")
-    if choices["image_source"] != "build":
-        source = choices["image_source"]
-        findings.append(f"image_source is {source!r}; this version knows `build` only. -> Leave it out.")
-    for name, image in choices["images"].items():
-        bare = str(image).split("@", 1)[0]
-        for pattern, reason in DEAD_IMAGES.items():
-            if re.fullmatch(rf"{pattern}(:.*)?", bare):
-                findings.append(f"{name} is {image}: {reason}. -> Leave it out; the default is maintained.")
     seen: dict[int, str] = {}
     for entry in choices["ports"]:
         name, port = entry["name"], str(entry["port"])

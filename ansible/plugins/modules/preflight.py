@@ -44,7 +44,8 @@ options:
     description: The site's own files, as certificate, private_key and ca, empty where there are none (action plugin).
     type: dict
   names: {description: What a certificate of the site has to be for (action plugin)., type: list, elements: str}
-  image_source: {description: Where images come from; build (action plugin)., type: str}
+  image_source: {description: Where images come from; build, registry or archive (action plugin)., type: str}
+  image_origin: {description: Registry, user, has_password, ca, digests and bundle (action plugin)., type: dict}
   images: {description: Image references that a site may set, by variable name (action plugin)., type: dict}
   placement: {description: Host, address, exposure, groups and the file that records them (action plugin)., type: dict}
   users: {description: Who may log in to MLflow (action plugin)., type: list, elements: dict}
