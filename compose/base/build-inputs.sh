@@ -12,7 +12,13 @@ cd "$1"
 : > apt.sources
 if [ "$ID" = debian ]; then
   # shellcheck disable=SC2016 # apt-get expands these
-  targets=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' | sort -u)
+  list() { apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' | sort -u; }
+  targets=$(list)
+  # apt tells only of indexes it has fetched, and a new host may have fetched none.
+  if [ -z "$targets" ]; then
+    apt-get update -q > /dev/null
+    targets=$(list)
+  fi
   for suite in '' -updates -security; do
     uri=$(echo "$targets" | awk -v want="$VERSION_CODENAME$suite" '$2 == want && $3 == "main" { print $1; exit }')
     [ -n "$uri" ] || continue
