@@ -56,16 +56,16 @@ def changed(output: str) -> int:
     return int(recap.split("changed=", 1)[1].split()[0])
 
 
-def job(verb: str, connection: Path, *arguments: str) -> list[str]:
+def job(verb: str, connection: Path, *arguments: str, host: str | None = None) -> list[str]:
     """Return how `make train` and `make predict` start a job."""
-    return [sys.executable, "ml/launch.py", "--platform", str(connection), verb, *arguments]
+    place = ["--host", host] if host else []
+    return [sys.executable, "ml/launch.py", "--platform", str(connection), *place, verb, *arguments]
 
 
-def launch(verb: str, connection: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def launch(verb: str, connection: Path, *arguments: str, host: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run a job as `make train` and `make predict` do."""
-    return subprocess.run(
-        job(verb, connection, *arguments), cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
-    )
+    call = job(verb, connection, *arguments, host=host)
+    return subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
 
 
 @contextlib.contextmanager
