@@ -71,7 +71,8 @@ def test_a_host_without_internet_trains_a_model(hosts, bundle: Path, tmp_path: P
     credentials = tmp_path / "credentials"
     inventory = hosts.inventory(all_groups(host), name=f"closed{debian}", platform_credentials_dir=credentials)
     play("provision", inventory, *from_bundle(bundle))
-    assert changed(play("provision", inventory, *from_bundle(bundle)).stdout) == 0
+    again = play("provision", inventory, *from_bundle(bundle)).stdout
+    assert changed(again) == 0, again
     with tarfile.open(bundle) as tar:
         first = tar.extractfile("manifest.json")
         assert first is not None
