@@ -293,3 +293,19 @@ def test_an_engine_that_does_not_answer_is_quoted(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("PATH", str(tmp_path))
     seen = host_engine.look_at_engine("mlflow", ["minio"], {"minio": "mlflow-minio"})
     assert not seen["docker"]["working"] and "Cannot connect" in seen["docker"]["error"]
+
+
+def test_an_engine_that_answers_only_in_part_leads_to_no_conclusion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Volumes that are not seen would let new passwords be generated over old data."""
+    information = '{"ServerVersion": "26", "DockerRootDir": "/var/lib/docker"}'
+    (tmp_path / "docker").write_text(
+        f"#!{sys.executable}\nimport sys\n"
+        f"if sys.argv[1] == 'info': print('{information}')\n"
+        "elif sys.argv[1] == 'volume': sys.exit('the daemon is shutting down')\n"
+    )
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(host_engine.EngineError, match="docker volume inspect: the daemon is shutting down"):
+        host_engine.look_at_engine("mlflow", ["minio"], {"minio": "mlflow-minio"})

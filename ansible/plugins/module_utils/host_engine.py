@@ -14,15 +14,19 @@ PATIENCE = 30  # seconds for an engine that does not answer
 PUBLISHED = re.compile(r"(?P<address>\S+):(?P<first>\d+)(?:-(?P<last>\d+))?->")
 
 
+class EngineError(Exception):
+    """The engine says that it works, and does not answer a question; nothing may be concluded from its silence."""
+
+
 def docker(arguments: tuple[str, ...]) -> tuple[str, str]:
-    """Run the Docker client and return what it prints; never raises for its failing."""
+    """Run the Docker client; return what it prints, and why it failed or nothing."""
     try:
         done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         return "", f"it has not answered for {PATIENCE} s"
     except OSError as error:
         return "", str(error)
-    return done.stdout, done.stderr.strip()
+    return done.stdout, (done.stderr.strip() or f"exit status {done.returncode}") if done.returncode else ""
 
 
 def written_by(mountpoint: str) -> str | None:
@@ -73,6 +77,9 @@ def look_at_engine(platform_name: str, services: list[str], volumes: dict[str, s
         docker (installed, working, error, server_version, compose_version, root), images (our references), volumes
         (which of ours exist), minio_written_by, containers (ours), other_ports (port, address and container of others),
         absent (services without a container), all_healthy.
+
+    Raises:
+        EngineError: a working engine does not answer one of the questions.
     """
     engine: dict[str, Any] = {"installed": shutil.which("docker") is not None, "working": False, "error": ""}
     engine.update(server_version="", compose_version="", root="/var/lib/docker")
@@ -99,6 +106,10 @@ def look_at_engine(platform_name: str, services: list[str], volumes: dict[str, s
         engine["installed"] = shutil.which("dockerd") is not None
         return seen
     engine.update(working=True, server_version=information["ServerVersion"], root=information["DockerRootDir"])
+    for question in ("images", "volumes", "containers"):
+        problem = answers[question][1]
+        if problem and not (question == "volumes" and "no such volume" in problem.lower()):
+            raise EngineError(f"docker {' '.join(calls[question][:2])}: {problem}")
     seen["images"] = answers["images"][0].split()
     found = {volume["Name"]: volume["Mountpoint"] for volume in json.loads(answers["volumes"][0] or "[]")}
     seen["volumes"] = sorted(found)

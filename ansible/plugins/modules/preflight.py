@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.host_engine import look_at_engine
+from ansible.module_utils.host_engine import EngineError, look_at_engine
 from ansible.module_utils.host_ports import listeners
 from ansible.module_utils.host_system import (
     apt_mirror,
@@ -114,7 +114,10 @@ def main() -> None:
     system = os_release()
     with open("/proc/1/comm", encoding="utf-8") as stream:
         first_process = stream.read().strip()
-    engine = look_at_engine(parameters["platform_name"], parameters["services"], parameters["volumes"])
+    try:
+        engine = look_at_engine(parameters["platform_name"], parameters["services"], parameters["volumes"])
+    except EngineError as error:
+        module.fail_json(msg=f"The host's engine works, but does not answer. {error}. Run again when it is less busy.")
     host = {
         "lock": lock(module),
         "os": system,
