@@ -1,4 +1,4 @@
-"""A platform under `exposure: network` on a host of its own, reached over SSH and by its address, with users of MLflow."""
+"""A platform under `exposure: network` on a host of its own, reached over SSH and by its address, and its users."""
 
 import base64
 import contextlib
@@ -26,7 +26,7 @@ USERS: list[dict[str, Any]] = [
     {"name": "target", "read_only": True},
 ]
 LEAST = {"platform_min_disk_gb": 1, "platform_min_memory_mb": 500}
-PORTS = {"platform_mlflow_port": FIRST_PORT, "platform_s3_port": FIRST_PORT + 1, "platform_console_port": FIRST_PORT + 2}
+PORTS = {f"platform_{name}_port": FIRST_PORT + n for n, name in enumerate(("mlflow", "s3", "console"))}
 
 
 class Network(SimpleNamespace):
@@ -126,8 +126,8 @@ def network(platform: SimpleNamespace, hosts: Hosts) -> Network:
     used = docker("ps", "--filter", f"label=platform.name={platform.name}", "--format", "{{.Image}}").split()
     host.load_images(*used, platform.facts["job_image"])
     name = f"{NAME}-network"
-    users = {"platform_users": USERS, "platform_name": name, "exposure": "network"}
-    inventory = hosts.inventory(all_groups(host), **LEAST, **PORTS, **users)
+    variables: dict[str, Any] = {**LEAST, **PORTS, "platform_name": name, "platform_users": USERS}
+    inventory = hosts.inventory(all_groups(host), exposure="network", **variables)
     with watched() as seen:
         said = play("provision", inventory, "-vvv", "--diff")
     credentials = hosts.directory / "credentials-lab"

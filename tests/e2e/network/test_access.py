@@ -1,13 +1,14 @@
-"""Rows of docs/security.md that only a whole platform can show: ports, database, containers, files, the engine's group."""
+"""Rows of docs/security.md that only a whole platform can show: ports, database, containers, files, who is who."""
 
 import json
 import re
 import stat
+import subprocess
 
 import pytest
 from cryptography import x509
 
-from tests.e2e.conftest import ROOT, job, launch
+from tests.e2e.conftest import ROOT, job
 from tests.e2e.hosts import wait
 from tests.e2e.network.conftest import PORTS, Network
 
@@ -28,7 +29,9 @@ def test_nothing_listens_but_ssh_and_the_documented_ports(network: Network) -> N
 
 def psql(network: Network, login: str, query: str = "SELECT 1") -> str:
     """Return what the database says to a login from the platform's network, or why it turns it away."""
-    python = f"docker run --rm --interactive --network {network.name}-network --volume {network.directory}/ca.crt:/ca.crt:ro"
+    python = (
+        f"docker run --rm --interactive --network {network.name}-network --volume {network.directory}/ca.crt:/ca.crt"
+    )
     image = network.root(f"docker inspect --format '{{{{.Config.Image}}}}' {network.name}-mlflow-1").strip()
     passwords = {"mlflow": "mlflow_database_password", "postgres": "postgres_password"}
     user = login.split("user=")[1].split()[0]
@@ -55,14 +58,15 @@ def test_the_database_s_user_owns_its_database_and_nothing_else(network: Network
     login = "user=mlflow dbname=mlflow sslmode=require"
     may = "SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = user"
     assert psql(network, login, may) == "[(False, False, False, False, False)]\n"
-    assert psql(network, login, "SELECT rolpassword LIKE 'SCRAM-SHA-256%' FROM pg_authid").count("permission denied") == 1
+    assert "permission denied" in psql(network, login, "SELECT rolpassword FROM pg_authid")
     for forbidden in ("CREATE ROLE mallory", "CREATE DATABASE of_mallory", "ALTER SYSTEM SET ssl = off"):
         assert re.search("permission denied|must be owner", psql(network, login, forbidden)), forbidden
     assert "permission denied" in psql(network, login, "COPY pg_class TO PROGRAM 'id'")
 
 
 def test_the_database_s_superuser_comes_in_inside_its_container_with_its_password(network: Network) -> None:
-    ask = f"docker exec --env PGPASSWORD {network.name}-postgres-1 psql -h /tmp -U postgres -Atc 'SELECT rolsuper FROM pg_roles WHERE rolname = user'"
+    inside = f"docker exec --env PGPASSWORD {network.name}-postgres-1 psql --host=/tmp --username=postgres"
+    ask = f"{inside} -Atc 'SELECT rolsuper FROM pg_roles WHERE rolname = user'"
     assert network.root(f"PGPASSWORD={network.secrets['postgres_password']} {ask}") == "t\n"
     assert "password authentication failed" in network.root(f"PGPASSWORD=guess {ask} 2>&1", check=False)
 
@@ -99,8 +103,6 @@ def test_a_container_writes_only_its_volume_and_its_tmpfs(network: Network, serv
 
 def test_a_job_is_nobody_and_reaches_nothing_of_the_host(network: Network) -> None:
     find = "docker ps --quiet --filter label=platform.job --filter label=platform.name=" + network.name
-    import subprocess
-
     command = job("train", network.connection, "--n-estimators", "3000", "--cv", "0")
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as training:
         wait(lambda: network.root(find) != "", "no job runs")
@@ -116,7 +118,7 @@ def test_a_job_is_nobody_and_reaches_nothing_of_the_host(network: Network) -> No
 def test_ansible_s_python_on_the_host_is_as_powerless_as_a_service(network: Network) -> None:
     status = network.root(f"{network.directory}/bin/platform-python -c 'print(open(\"/proc/self/status\").read())'")
     assert "Uid:\t10003" in status and f"CapEff:\t{NO_CAPABILITIES}" in status and "NoNewPrivs:\t1" in status
-    written = network.root(f"{network.directory}/bin/platform-python -c 'open(\"/x\", \"w\")' 2>&1", check=False)
+    written = network.root(f'{network.directory}/bin/platform-python -c \'open("/x", "w")\' 2>&1', check=False)
     assert "Read-only file system" in written
 
 
@@ -149,10 +151,11 @@ def test_every_secret_file_on_the_host_is_its_container_s_alone(network: Network
 
 
 def test_a_user_of_the_host_without_sudo_reads_no_secret_and_starts_no_container(network: Network) -> None:
-    secret = f"{network.directory}/secrets/mlflow_env {network.directory}/gateway/tls/tls.key"
-    seen = network.host.run(f"cat {secret}", check=False, user="guest")
+    where = network.directory
+    secrets = f"{where}/secrets/mlflow_env {where}/gateway/tls/tls.key"
+    seen = network.host.run(f"cat {secrets}", check=False, user="guest")
     assert seen.stdout == "" and seen.stderr.count("Permission denied") == 2
-    for forbidden in (f"ls {network.directory}/secrets", f"echo > {network.directory}/.env", "ls /var/lib/docker/volumes"):
+    for forbidden in (f"ls {where}/secrets", f"echo > {where}/.env", "ls /var/lib/docker/volumes"):
         assert "Permission denied" in network.host.run(forbidden, check=False, user="guest").stderr, forbidden
     assert network.host.run("docker ps", check=False, user="guest").returncode != 0
 
@@ -186,4 +189,3 @@ def test_a_job_s_login_is_the_service_account_s(network: Network) -> None:
     login = (network.credentials / "job-login.ini").read_text()
     assert "mlflow_tracking_username = jobs" in login and network.password("jobs") in login
     assert [key for key in network.leaks(login) if key != "mlflow_jobs_password"] == []
-    assert launch("predict", network.connection, "--version", "1").returncode in (0, 1)

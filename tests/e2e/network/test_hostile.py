@@ -1,5 +1,8 @@
 """Hostile and careless callers, through the gateway of a platform that people use."""
 
+import contextlib
+import socket
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,6 +93,23 @@ def test_a_page_of_another_origin_asks_nothing_in_a_user_s_name(network: Network
     for origin, status in (("https://evil.example", 403), (network.mlflow_uri, 200)):
         answer = network.ask("reader", "POST", search, json=body, headers={"Origin": origin})
         assert answer.status_code == status, origin
+
+
+def test_who_stands_still_is_let_go(network: Network) -> None:
+    """In the middle of its headers, or of the body it has promised."""
+    context = ssl.create_default_context(cafile=network.ca)
+    address = (network.host.address, PORTS["platform_mlflow_port"])
+    start = f"POST {API}/experiments/search HTTP/1.1\r\nHost: localhost\r\n"
+    with contextlib.ExitStack() as stack:
+        opened = []
+        for said in (start, f"{start}Content-Length: 1000\r\n\r\n{{"):
+            plain = stack.enter_context(socket.create_connection(address, timeout=200))
+            opened.append(stack.enter_context(context.wrap_socket(plain, server_hostname=network.host.address)))
+            opened[-1].sendall(said.encode())
+        for connection in opened:
+            with contextlib.suppress(ConnectionResetError):  # how it ends is the gateway's business
+                while connection.recv(65536):
+                    pass
 
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%252e%252e/%252e%252e/etc/passwd"])
@@ -192,7 +212,8 @@ def test_another_controller_without_the_credentials_does_not_take_the_platform_o
     assert network.containers() == before
     # Nor does a platform of another name get in its way.
     done = play("provision", other(f"{network.name}-2", exposure="network", **PORTS), check=False)
-    assert done.returncode != 0 and f"taken by {network.name}" in " ".join(done.stdout.split())
+    said = " ".join(done.stdout.split())
+    assert done.returncode != 0 and f"is taken by the container {network.name}-gateway-1" in said
     assert network.containers() == before
 
 

@@ -42,6 +42,15 @@ def test_no_container_shows_a_secret(network: Network) -> None:
         assert seen and network.leaks(seen) == [], name
 
 
+def test_the_gateway_logs_no_signature(network: Network) -> None:
+    """Who reads the log must not be able to open what an address was signed for."""
+    path = "/mlflow/no-such-object"
+    for signed in ("X-Amz-Credential=key&X-Amz-Signature=abc123", "x-amz-signature=abc123&x-amz-date=now"):
+        assert network.call("s3", "GET", f"{path}?{signed}").status_code in (400, 403)
+    lines = [line for line in network.root(f"docker logs {network.name}-gateway-1 2>&1").splitlines() if path in line]
+    assert len(lines) >= 2 and not [line for line in lines if "abc123" in line]
+
+
 def test_a_running_job_shows_no_secret(network: Network, tmp_path: Path) -> None:
     command = job("train", network.connection, "--n-estimators", "20", "--cv", "0")
     with watched() as seen, subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as training:
@@ -82,7 +91,8 @@ def test_what_is_for_everybody_on_the_host_and_the_connection_file_hold_no_secre
 def test_nothing_that_git_knows_holds_a_secret(network: Network) -> None:
     tracked = run("git", "-C", str(ROOT), "ls-files", "-z").stdout.split("\0")
     assert "Makefile" in tracked
-    text = "\n".join(path.read_text(errors="replace") for path in (ROOT / name for name in tracked if name) if path.exists())
+    paths = [ROOT / name for name in tracked if name]
+    text = "\n".join(path.read_text(errors="replace") for path in paths if path.exists())
     assert network.leaks(text) == []
     for kept in ("credentials/lab/secrets.yml", "credentials/lab/ca.key", "credentials/lab/tls/lab.key"):
         run("git", "-C", str(ROOT), "check-ignore", kept)
