@@ -11,24 +11,12 @@ import pytest
 from mlflow import MlflowClient
 from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_playwright
 
-CHROMIUM = "/usr/bin/chromium"
-# Root needs --no-sandbox; the rest keeps the browser from talking to anyone but the platform.
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PATIENCE_MS = 20_000
+from tests.e2e.browser import ARGUMENTS, CHROMIUM, open_artifact, open_console, welcome
+
 EXPERIMENT = "iris-classification"
 MODEL = "iris-classifier"
 ALIAS = "champion"
 PLOTS = ["confusion_matrix.png", "feature_importance.png"]
-
-expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +30,7 @@ def context(platform: SimpleNamespace) -> Iterator[BrowserContext]:
         made = browser.new_context(
             viewport={"width": 1280, "height": 800}, locale="en-US", timezone_id="UTC", accept_downloads=True
         )
-        made.set_default_timeout(PATIENCE_MS)
-        first = made.new_page()
-        first.goto(platform.mlflow_uri)
-        first.get_by_text("Model training", exact=True).first.click()
-        for greeting in ("mlflow.assistant.chat_panel.close", "Close alert"):
-            close = first.locator(f'[data-component-id="{greeting}"], [aria-label="{greeting}"]')
-            close.click()
-            expect(close).to_have_count(0)
-        first.close()
+        welcome(made, platform.mlflow_uri)
         yield made
         browser.close()
 
@@ -74,13 +54,6 @@ def client(platform: SimpleNamespace) -> MlflowClient:
 def run_address(platform: SimpleNamespace, client: MlflowClient, run_id: str) -> str:
     """Return the address of a run's page."""
     return f"{platform.mlflow_uri}/#/experiments/{client.get_run(run_id).info.experiment_id}/runs/{run_id}"
-
-
-def open_artifact(page: Page, address: str, name: str) -> None:
-    """Open the artifacts at `address` and choose one in the tree, so that its header is shown."""
-    page.goto(f"{address}/artifacts")
-    page.get_by_text(name, exact=True).first.click()
-    expect(page.get_by_text(re.compile(rf"^(Full )?Path:.*{re.escape(name)}"))).to_be_visible()
 
 
 def loaded_width(image: Locator) -> int:
@@ -178,12 +151,7 @@ def test_registered_model_shows_version_and_alias(page: Page, platform: SimpleNa
 @pytest.mark.usefixtures("trained")
 def test_console_shows_bucket(page: Page, platform: SimpleNamespace) -> None:
     """MinIO's console lets root in and shows MLflow's bucket."""
-    page.goto(platform.console_uri)
-    page.locator("#accessKey").fill(platform.secrets["minio_root_user"])
-    page.locator("#secretKey").fill(platform.secrets["minio_root_password"])
-    page.get_by_role("button", name="Login", exact=True).click()
-    licence = page.get_by_role("button", name="Acknowledge")
-    page.add_locator_handler(licence, lambda: licence.click())
+    licence = open_console(page, platform.console_uri, platform.secrets)
     page.get_by_role("button", name="mlflow", exact=True).click()
     expect(page).to_have_url(f"{platform.console_uri}/browser/mlflow")
     expect(page.get_by_role("link", name="mlflow", exact=True)).to_be_visible()
