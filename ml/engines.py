@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import getpass
+import grp
 import subprocess
 import tempfile
 import time
@@ -21,6 +22,7 @@ Engine = dict[str, Any]
 
 SOCKET = "/var/run/docker.sock"
 FORWARD_SECONDS = 30
+FIX = "make provision ARGS=--ask-become-pass as {user}, or sudo usermod -aG docker {user}, then log in again"
 # A launcher has no terminal to ask on: keys only, and a host key that has changed is refused.
 SSH = ["ssh", "-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new", "-o", "ConnectTimeout=10"]
 SSH += ["-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=15", "-o", "ControlPath=none"]
@@ -29,8 +31,11 @@ SSH += ["-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=15", "-o", 
 def explain(host: str, text: str, local: bool) -> JobError:
     """What to do about an engine that cannot be used, from what Docker or ssh said of it."""
     if "denied" in text.lower() and "publickey" not in text:
-        user = os.environ.get("USER", "YOU") if local else "the user who logs in there"
-        fix = f"sudo usermod -aG docker {user}, then log in again; or make provision, which does it"
+        fix = "make provision lets the user who logs in there do so"
+        if local:
+            user = getpass.getuser()
+            joined = any(group.gr_name == "docker" and user in group.gr_mem for group in grp.getgrall())
+            fix = "log in again, for this login is older than its group docker" if joined else FIX.format(user=user)
         return JobError(f"this user may not use the Docker engine of {host}: {fix}")
     if local and ("FileNotFoundError" in text or "No such file" in text):
         return JobError("there is no Docker engine on this host: make provision installs it")

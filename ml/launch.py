@@ -57,6 +57,8 @@ def read_platform(path: Path) -> dict[str, Any]:
         platform: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise JobError(f"no {path}, so no platform is known here: make provision") from error
+    except PermissionError as error:
+        raise JobError(f"{path} belongs to another user: call make as the one who provisioned") from error
     except (OSError, ValueError) as error:
         raise JobError(f"{path} cannot be read ({error}): make provision writes it anew") from error
     missing = [name for name in CONNECTION if not platform.get(name)]

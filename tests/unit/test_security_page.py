@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ACCESS, HOSTILE = "e2e/network/test_access.py", "e2e/network/test_hostile.py"
 SECRETS, BROWSER = "e2e/network/test_secrets.py", "e2e/network/test_browser_network.py"
-GATEWAY, PLATFORM, STORE = "e2e/test_gateway.py", "e2e/test_platform.py", "e2e/test_minio_store.py"
+GATEWAY, PLATFORM, STORE = "e2e/test_gateway.py", "e2e/test_platform.py", "e2e/test_s3_user.py"
 PERMISSIONS = "embedded/test_permissions.py"
 CONTAINER = f"{ACCESS}::test_no_process_of_a_container_is_root_or_holds_a_capability"
 WRITES = f"{ACCESS}::test_a_container_writes_only_its_volume_and_its_tmpfs"
@@ -113,7 +113,7 @@ HELD_BY = {
         f"{SECRETS}::test_a_provision_at_vvv_with_diff_shows_no_secret",
         "unit/test_host_files.py::test_a_secret_is_in_no_output_even_when_its_task_fails",
         "embedded/test_logins.py::test_no_password_is_in_output_or_diff",
-        f"{STORE}::test_no_secret_is_shown",
+        "e2e/test_minio_store.py::test_no_secret_is_shown",
     ],
     "files for everybody": [
         f"{SECRETS}::test_what_is_for_everybody_on_the_host_and_the_connection_file_hold_no_secret",

@@ -25,6 +25,7 @@ from module_utils.image_findings import about_images
 from module_utils.placement_findings import about_clock, about_moves, about_placement
 from module_utils.platform_lock import has_died, owner_of
 from module_utils.preflight_findings import about_access, about_choices, about_host, about_users, about_variables
+from module_utils.value_findings import about_values
 
 CHOICES = (
     *("platform_name", "ports", "min_disk_gb", "min_memory_mb", "exposure"),
@@ -84,6 +85,7 @@ class ActionModule(ActionBase):
         findings = about_variables(self._given(task_vars or {}), known, renamed)
         findings += about_choices(choices) + about_images(choices) + about_placement(choices["placement"])
         findings += about_users(list(arguments.get("users") or [])) + self._about_certificate()
+        findings += about_values(dict(arguments["values"])) if arguments.get("values") else []
         seen = self._look(owner_of(os.getppid(), user()), task_vars)
         result.update(seen)
         if "host" in seen:

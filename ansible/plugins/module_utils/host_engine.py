@@ -48,7 +48,7 @@ def published(text: str) -> list[dict[str, Any]]:
 
 
 def container(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return name, image, state, health, configuration and ports of one line of `docker ps`."""
+    """Return name, image, state, health and ports of one line of `docker ps`."""
     status = entry["Status"]
     words = ("unhealthy", "healthy", "starting")
     labels = dict(label.partition("=")[::2] for label in entry["Labels"].split(",") if "=" in label)
@@ -56,7 +56,6 @@ def container(entry: dict[str, Any]) -> dict[str, Any]:
         "name": entry["Names"],
         "service": labels.get("com.docker.compose.service", ""),
         "platform": labels.get("platform.name", ""),
-        "config": labels.get("platform.config", ""),
         "image": entry["Image"],
         "state": entry["State"],
         "status": status,

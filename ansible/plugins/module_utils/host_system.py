@@ -7,12 +7,7 @@ import glob
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-
-CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
-SETTINGS = (
-    "HTTP_PROXY HTTPS_PROXY NO_PROXY PIP_INDEX_URL UV_DEFAULT_INDEX UV_INDEX_URL GOPROXY GONOSUMDB GOSUMDB GOFLAGS"
-)
+from collections.abc import Iterator
 
 
 def os_release(path: str = "/etc/os-release") -> dict[str, str]:
@@ -92,14 +87,3 @@ def _one_line(text: str) -> Iterator[str]:
     for match in re.finditer(r"(?m)^\s*deb\s+(?:\[[^\]]*\]\s+)?(http\S+)\s+\S+\s+([^#\n]*)", text):
         if "main" in match[2].split():
             yield match[1]
-
-
-def build_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the proxy and index settings of `environment`; passwords in their addresses are masked."""
-    names = [name for setting in SETTINGS.split() for name in (setting, setting.lower())]
-    return {name: re.sub(r"//[^/@\s]*@", "//***@", environment[name]) for name in names if environment.get(name)}
-
-
-def ca_bundle() -> str | None:
-    """Return the host's CA bundle: Debian's, else Red Hat's, else None."""
-    return next((path for path in CA_BUNDLES if os.path.exists(path)), None)

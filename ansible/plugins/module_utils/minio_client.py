@@ -1,4 +1,4 @@
-"""What the minio_* modules share: arguments, clients that give up soon, errors that name their fix."""
+"""What minio_store's parts share: arguments, clients that give up soon, errors that name their fix."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ FIXES = {
     "RequestTimeTooSkewed": "the clocks of this host and of the server differ: set them",
     "AuthorizationHeaderMalformed": f"the server is in another region: start it in {REGION}",
     "XMinioMalformedIAMPolicy": "correct the document; one statement holds either s3: or admin: actions, never both",
-    "XMinioAdminNoSuchPolicy": "create the policy with minio_policy first",
-    "XMinioIAMPolicyInUse": "take the policy from its users first, with minio_user",
+    "XMinioAdminNoSuchPolicy": "name the policy under policies as well",
+    "XMinioIAMPolicyInUse": "take the policy from its users first",
     "XMinioAdminInvalidAccessKey": "use an access key of 3 to 20 characters",
     "XMinioAdminInvalidSecretKey": "use a secret of 8 to 40 characters",
     "XMinioInvalidIAMCredentials": "choose another name than the server's root user",

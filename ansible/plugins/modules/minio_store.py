@@ -81,7 +81,7 @@ attributes:
   check_mode: {description: Says what it would change., support: full}
   diff_mode: {description: "Shows each before and after, of a secret only whether it is right.", support: full}
 author:
-  - The platform's engineers (@platform)
+  - the platform's maintainers
 """
 
 EXAMPLES = r"""

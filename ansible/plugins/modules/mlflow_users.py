@@ -92,7 +92,7 @@ attributes:
     description: Shows users, roles and experiments before and after, of a password only whether it is right.
     support: full
 author:
-  - The platform's engineers (@platform)
+  - the platform's maintainers
 """
 
 EXAMPLES = r"""

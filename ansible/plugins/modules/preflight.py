@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import grp
 import os
-import platform
 import pwd
 import time
 from typing import Any
@@ -15,8 +14,6 @@ from ansible.module_utils.host_engine import EngineError, look_at_engine
 from ansible.module_utils.host_ports import listeners
 from ansible.module_utils.host_system import (
     apt_mirror,
-    build_settings,
-    ca_bundle,
     free_gb,
     memory_mb,
     os_release,
@@ -48,6 +45,7 @@ options:
   image_origin: {description: Registry, user, has_password, ca, digests and bundle (action plugin)., type: dict}
   images: {description: Image references that a site may set, by variable name (action plugin)., type: dict}
   placement: {description: Host, address, exposure, groups and the file that records them (action plugin)., type: dict}
+  values: {description: Single values that a service would refuse late, by variable (action plugin)., type: dict}
   users: {description: Who may log in to MLflow (action plugin)., type: list, elements: dict}
   judge: {description: Whether to look for findings and take the lock (action plugin)., type: bool, default: true}
   known: {description: Every variable a site may set (action plugin)., type: list, elements: str}
@@ -69,11 +67,11 @@ EXAMPLES = """
 RETURN = """
 host:
   description: >-
-    What was seen - lock (path, owner, holder, held_by), os (id, version, codename, name), python, time, cores,
-    memory_mb, disk (free GB by path), service_mgr, euid, login (user, uses_docker), apt, apt_mirror, environment,
-    ca_bundle, unread_certificates (services), ports (port, address, owner), docker (installed, working, error,
+    What was seen - lock (path, owner, holder, held_by), os (id, version, codename, name), time, cores,
+    memory_mb, disk (free GB by path), service_mgr, euid, login (user, uses_docker), apt, apt_mirror,
+    unread_certificates (services), ports (port, address, owner), docker (installed, working, error,
     server_version, compose_version, root), images, volumes, minio_written_by, containers (name, service, platform,
-    config, image, state, status, health, ports), other_ports, absent (services without a container), all_healthy.
+    image, state, status, health, ports), other_ports, absent (services without a container), all_healthy.
   returned: when there are no findings
   type: dict
 """
@@ -121,7 +119,6 @@ def main() -> None:
     host = {
         "lock": lock(module),
         "os": system,
-        "python": platform.python_version(),
         "cores": os.cpu_count() or 1,
         "memory_mb": memory_mb(),
         "disk": free_gb(parameters["platform_dir"], engine["docker"]["root"]),
@@ -130,8 +127,6 @@ def main() -> None:
         "login": login(),
         "apt": os.path.exists("/usr/bin/apt-get"),
         "apt_mirror": apt_mirror(name=system["id"]),
-        "environment": build_settings(os.environ),
-        "ca_bundle": ca_bundle(),
         "unread_certificates": unread_certificates(parameters["platform_dir"]),
         "ports": listeners(),
         **engine,
