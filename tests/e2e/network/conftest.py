@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import secrets
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +19,9 @@ from tests.e2e.host_images import docker
 from tests.e2e.hosts import Host, Hosts, all_groups, lab
 
 EXPERIMENT = "iris-classification"
-GIVEN = "a password that the site gave"  # the others are generated
 USERS: list[dict[str, Any]] = [
     {"name": "reader", "read_only": True},
-    {"name": "writer", "password": GIVEN, "create": False, "experiments": {EXPERIMENT: "EDIT"}},
+    {"name": "writer", "create": False, "experiments": {EXPERIMENT: "EDIT"}},
     {"name": "maker"},
     {"name": "target", "read_only": True},
 ]
@@ -40,6 +40,7 @@ class Network(SimpleNamespace):
     connection: Path
     facts: dict[str, Any]
     secrets: dict[str, str]
+    given: str
     ca: str
     directory: str
     artifacts: Path
@@ -52,7 +53,7 @@ class Network(SimpleNamespace):
     def password(self, user: str) -> str:
         """Return what a user of MLflow logs in with."""
         own = {"admin": "mlflow_admin_password", "jobs": "mlflow_jobs_password"}
-        return GIVEN if user == "writer" else self.secrets[own.get(user, f"user_{user}")]
+        return self.given if user == "writer" else self.secrets[own.get(user, f"user_{user}")]
 
     def ask(self, user: str, method: str, path: str, **more: Any) -> requests.Response:
         """Send one request to MLflow as one of its users, over TLS that is verified against the platform's CA."""
@@ -78,10 +79,11 @@ class Network(SimpleNamespace):
 
     def forms(self) -> dict[str, list[str]]:
         """Return what each secret can look like in a text."""
-        secrets = {**self.secrets, "password of writer": GIVEN}
+        found = {**self.secrets, "the password the site gave": self.given}
         for path in (self.credentials / "ca.key", self.credentials / f"tls/{self.host.name}.key"):
-            secrets |= {f"{path.name} line {n}": line for n, line in enumerate(path.read_text().splitlines()[1:-1])}
-        return {key: forms(value) for key, value in secrets.items()}
+            # Behind the first line of a key stands its public half, which certificates show to everybody.
+            found[path.name] = path.read_text().splitlines()[1]
+        return {key: forms(value) for key, value in found.items()}
 
 
 def forms(secret: str) -> list[str]:
@@ -126,7 +128,9 @@ def network(platform: SimpleNamespace, hosts: Hosts) -> Network:
     used = docker("ps", "--filter", f"label=platform.name={platform.name}", "--format", "{{.Image}}").split()
     host.load_images(*used, platform.facts["job_image"])
     name = f"{NAME}-network"
-    variables: dict[str, Any] = {**LEAST, **PORTS, "platform_name": name, "platform_users": USERS}
+    given = f"given by the site {secrets.token_hex(8)}"
+    users = [user | ({"password": given} if user["name"] == "writer" else {}) for user in USERS]
+    variables: dict[str, Any] = {**LEAST, **PORTS, "platform_name": name, "platform_users": users}
     inventory = hosts.inventory(all_groups(host), exposure="network", **variables)
     with watched() as seen:
         said = play("provision", inventory, "-vvv", "--diff")
@@ -142,6 +146,7 @@ def network(platform: SimpleNamespace, hosts: Hosts) -> Network:
         connection=credentials / "platform.json",
         facts=facts,
         secrets=yaml.safe_load((credentials / "secrets.yml").read_text()),
+        given=given,
         ca=str(credentials / "ca.crt"),
         directory=f"/opt/{name}",
         artifacts=platform.artifacts,

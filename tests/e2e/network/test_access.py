@@ -16,7 +16,7 @@ UIDS = {"postgres": 10001, "minio": 10002, "mlflow": 10003, "gateway": 10004}
 NO_CAPABILITIES = "0000000000000000"
 CONNECT = """
 import sys, psycopg
-print(psycopg.connect(sys.stdin.read()).execute(sys.argv[1]).fetchall())
+print(psycopg.connect(sys.stdin.read(), autocommit=True).execute(sys.argv[1]).fetchall())
 """
 
 

@@ -38,7 +38,7 @@ def test_no_container_shows_a_secret(network: Network) -> None:
     for command in (f"docker inspect {names}", "ps -eo args", "cat /proc/[0-9]*/cmdline"):
         assert network.leaks(network.root(f"{command} | tr '\\0' ' '")) == [], command
     for name in network.containers():
-        seen = network.root(f"docker top {name} -eo args; docker logs {name} 2>&1")
+        seen = network.root(f"docker top {name} -eo pid,args && docker logs {name} 2>&1")
         assert seen and network.leaks(seen) == [], name
 
 
@@ -56,7 +56,7 @@ def test_a_running_job_shows_no_secret(network: Network, tmp_path: Path) -> None
     with watched() as seen, subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as training:
         find = "docker ps --quiet --filter label=platform.job --filter label=platform.name=" + network.name
         wait(lambda: network.root(find) != "", "no job runs")
-        shown = network.root(f"docker inspect $({find}); docker top $({find}) -eo args")
+        shown = network.root(f"docker inspect $({find}); docker top $({find}) -eo pid,args")
         said, _ = training.communicate(timeout=300)
     assert training.returncode == 0, said
     assert "MLFLOW_TRACKING_URI=https://" in shown
