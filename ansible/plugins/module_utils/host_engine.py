@@ -75,7 +75,7 @@ def look_at_engine(platform_name: str, services: list[str], volumes: dict[str, s
     Returns:
         docker (installed, working, error, server_version, compose_version, root), images (our references), volumes
         (which of ours exist), minio_written_by, containers (ours), other_ports (port, address and container of others),
-        absent (services without a container), all_healthy.
+        absent (services without a container), all_running, all_healthy.
 
     Raises:
         EngineError: a working engine does not answer one of the questions.
@@ -83,7 +83,7 @@ def look_at_engine(platform_name: str, services: list[str], volumes: dict[str, s
     engine: dict[str, Any] = {"installed": shutil.which("docker") is not None, "working": False, "error": ""}
     engine.update(server_version="", compose_version="", root="/var/lib/docker")
     seen: dict[str, Any] = {"docker": engine, "images": [], "volumes": [], "minio_written_by": None, "containers": []}
-    seen.update(other_ports=[], absent=services, all_healthy=False)
+    seen.update(other_ports=[], absent=services, all_running=False, all_healthy=False)
     if not engine["installed"]:
         return seen
     calls = {
@@ -120,6 +120,8 @@ def look_at_engine(platform_name: str, services: list[str], volumes: dict[str, s
     seen["other_ports"] = [{**port, "container": entry["name"]} for entry in others for port in entry["ports"]]
     present = {entry["service"] for entry in seen["containers"]}
     seen["absent"] = [service for service in services if service not in present]
+    running = {entry["service"] for entry in seen["containers"] if entry["state"] == "running"}
+    seen["all_running"] = set(services) <= running
     healthy = {entry["service"] for entry in seen["containers"] if entry["health"] == "healthy"}
     seen["all_healthy"] = set(services) <= healthy
     return seen

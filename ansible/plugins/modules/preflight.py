@@ -71,7 +71,8 @@ host:
     memory_mb, disk (free GB by path), service_mgr, euid, login (user, uses_docker), apt, apt_mirror,
     unread_certificates (services), ports (port, address, owner), docker (installed, working, error,
     server_version, compose_version, root), images, volumes, minio_written_by, containers (name, service, platform,
-    image, state, status, health, ports), other_ports, absent (services without a container), all_healthy.
+    image, state, status, health, ports), other_ports, absent (services without a container),
+    all_running, all_healthy.
   returned: when there are no findings
   type: dict
 """
