@@ -71,6 +71,8 @@ test: .venv-dev ## Lint, unit and embedded tests: no Docker, no root
 e2e: .venv-dev ## The real thing: engine, images, stack, jobs, failures, browser (root)
 	@tests/e2e/prepare.sh >/dev/null
 	@PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin/python -m pytest -q tests/e2e $(ARGS)
+bench: .venv .venv-dev ## Measure: against bare Ansible and a stock MLflow, at rest, under load (root; ARGS=--help)
+	@.venv-dev/bin/python -m bench $(if $(filter-out inventory.ini,$(INVENTORY)),--inventory $(INVENTORY)) $(ARGS)
 lock: .venv-dev ## Compile requirements/ from pyproject.toml
 	@PATH="$(CURDIR)/.venv-uv/bin:$$PATH" requirements/lock.sh
 reference: .venv ## Write docs/reference.md from the roles' argument specs
@@ -88,4 +90,4 @@ help: ## This list
 FORCE:
 
 .PHONY: quickstart quickstart-stop provision train predict status logs stop start restart credentials env push bundle destroy clean test e2e \
-  lock reference help FORCE
+  bench lock reference help FORCE
