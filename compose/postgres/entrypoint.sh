@@ -5,13 +5,13 @@ data=/var/lib/postgresql/17
 super=/run/secrets/postgres_password
 mlflow=/run/secrets/mlflow_database_password
 
+# A cluster is made beside its place and moved there whole: what an interrupted start has left there is none.
+rm -rf "$data.new"
 if [[ -d /var/lib/postgresql ]] && older=$(find /var/lib/postgresql -mindepth 2 -maxdepth 2 -name PG_VERSION | grep -v "^$data/" | head -n 1) && [[ -n $older ]]; then
   echo "The volume holds PostgreSQL $(<"$older"), this image is 17: restore the volume with the image that wrote it, or upgrade it." >&2
   exit 1
 fi
 if [[ ! -s $data/PG_VERSION ]]; then
-  # A cluster is made beside its place and moved there whole, so that an interrupted start leaves nothing half-made.
-  rm -rf "$data.new"
   initdb --pgdata="$data.new" --username=postgres --pwfile="$super" --auth=scram-sha-256 --data-checksums \
     --encoding=UTF8 --locale-provider=builtin --locale=C.UTF-8
   mv "$data.new" "$data"

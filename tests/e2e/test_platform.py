@@ -194,6 +194,21 @@ def test_a_killed_service_comes_back_and_nothing_is_lost(platform, trained, serv
         assert json.load(answer)["run"]["info"]["status"] == "FINISHED"
 
 
+def test_a_start_interrupted_while_the_cluster_was_made_is_made_good(platform, tmp_path: Path) -> None:
+    volume = f"{platform.name}-half-made"
+    image = docker("inspect", "--format", "{{.Config.Image}}", f"{platform.name}-postgres-1").strip()
+    secrets = [f"/opt/{platform.name}/secrets/{name}" for name in ("postgres_password", "mlflow_database_password")]
+    mounts = [f"--volume={path}:/run/secrets/{Path(path).name}:ro" for path in secrets]
+    run = ["run", "--rm", "--network=none", f"--volume={volume}:/var/lib/postgresql"]
+    try:
+        half = "mkdir /var/lib/postgresql/17.new; echo 17 > /var/lib/postgresql/17.new/PG_VERSION"
+        docker(*run, "--entrypoint=sh", image, "-c", half)
+        docker(*run, *mounts, image, "true")
+        assert docker(*run, "--entrypoint=ls", image, "/var/lib/postgresql") == "17\n"
+    finally:
+        docker("volume", "rm", volume)
+
+
 def test_destroy_keeps_data_unless_told(platform, trained) -> None:
     play("destroy", platform.inventory)
     assert docker("volume", "ls", "--quiet", "--filter", f"label=platform.name={platform.name}").split()
