@@ -209,6 +209,19 @@ def test_a_start_interrupted_while_the_cluster_was_made_is_made_good(platform, t
         docker("volume", "rm", volume)
 
 
+def test_somebody_s_project_of_the_same_name_is_refused_and_survives(platform) -> None:
+    theirs = f"{platform.name}-theirs"
+    labels = (f"--label=com.docker.compose.project={platform.name}", "--label=com.docker.compose.service=web")
+    docker("run", "--detach", f"--name={theirs}", *labels, "--entrypoint=sleep", platform.facts["job_image"], "600")
+    try:
+        done = play("provision", platform.inventory, check=False)
+        assert docker("inspect", "--format", "{{.State.Status}}", theirs) == "running\n"
+    finally:
+        docker("rm", "--force", theirs)
+    assert done.returncode != 0
+    assert f"{theirs}) and would be replaced. -> Set platform_name" in " ".join(done.stdout.split())
+
+
 def test_destroy_keeps_data_unless_told(platform, trained) -> None:
     play("destroy", platform.inventory)
     assert docker("volume", "ls", "--quiet", "--filter", f"label=platform.name={platform.name}").split()

@@ -1,5 +1,6 @@
 """Preflight: all findings at once, each with its fix."""
 
+import json
 import os
 import socket
 import sys
@@ -61,7 +62,16 @@ def host(**more: Any) -> dict[str, Any]:
         "os": system,
         "disk": {"/opt": 99.0},
     }
-    seen |= {"memory_mb": 8000, "containers": [], "ports": [], "other_ports": [], "volumes": [], "euid": 0, "apt": True}
+    seen |= {
+        "namesakes": [],
+        "memory_mb": 8000,
+        "containers": [],
+        "ports": [],
+        "other_ports": [],
+        "volumes": [],
+        "euid": 0,
+        "apt": True,
+    }
     return {**seen, **more}
 
 
@@ -110,6 +120,7 @@ def test_all_wrong_choices_are_found_at_once() -> None:
         ({"docker": {"working": True, "error": "", "compose_version": "2.17.9"}}, "Compose is 2.17.9"),
         ({"docker": MISSING, "euid": 1000}, "without root"),
         ({"docker": MISSING, "os": ALPINE}, "Alpine is not a system"),
+        ({"namesakes": ["mlflow-web-1"]}, "(the container mlflow-web-1) and would be replaced. -> Set platform_name"),
         ({"docker": DENIED, "euid": 7}, "permission denied on /var/run/docker.sock. -> Run as root"),
     ],
 )
@@ -288,6 +299,20 @@ def test_an_engine_that_does_not_answer_is_quoted(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("PATH", str(tmp_path))
     seen = host_engine.look_at_engine("mlflow", ["minio"], {"minio": "mlflow-minio"})
     assert not seen["docker"]["working"] and "Cannot connect" in seen["docker"]["error"]
+
+
+def test_somebody_s_project_of_the_same_name_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    information = '{"ServerVersion": "26", "DockerRootDir": "/var/lib/docker"}'
+    line = {"Names": "web-1", "Image": "x", "State": "running", "Status": "Up", "Ports": ""}
+    project = "com.docker.compose.project=mlflow,com.docker.compose.service=web"
+    lines = [line | {"Labels": project}, line | {"Names": "ours-1", "Labels": f"{project},platform.name=mlflow"}]
+    (tmp_path / "docker").write_text(
+        f"#!{sys.executable}\nimport sys\nsaid = {{'info': {information!r}, 'volume': '[]'}}\n"
+        f"said['ps'] = {chr(10).join(map(json.dumps, lines))!r}\nprint(said.get(sys.argv[1], ''))\n"
+    )
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert host_engine.look_at_engine("mlflow", ["web"], {})["namesakes"] == ["web-1"]
 
 
 def test_an_engine_that_answers_only_in_part_leads_to_no_conclusion(

@@ -55,6 +55,7 @@ def container(entry: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": entry["Names"],
         "service": labels.get("com.docker.compose.service", ""),
+        "project": labels.get("com.docker.compose.project", ""),
         "platform": labels.get("platform.name", ""),
         "image": entry["Image"],
         "state": entry["State"],
@@ -75,7 +76,8 @@ def look_at_engine(platform_name: str, services: list[str], volumes: dict[str, s
     Returns:
         docker (installed, working, error, server_version, compose_version, root), images (our references), volumes
         (which of ours exist), minio_written_by, containers (ours), other_ports (port, address and container of others),
-        absent (services without a container), all_running, all_healthy.
+        namesakes (others' containers whose Compose project is called like the platform), absent (services without a
+        container), all_running, all_healthy.
 
     Raises:
         EngineError: a working engine does not answer one of the questions.
@@ -83,7 +85,7 @@ def look_at_engine(platform_name: str, services: list[str], volumes: dict[str, s
     engine: dict[str, Any] = {"installed": shutil.which("docker") is not None, "working": False, "error": ""}
     engine.update(server_version="", compose_version="", root="/var/lib/docker")
     seen: dict[str, Any] = {"docker": engine, "images": [], "volumes": [], "minio_written_by": None, "containers": []}
-    seen.update(other_ports=[], absent=services, all_running=False, all_healthy=False)
+    seen.update(other_ports=[], namesakes=[], absent=services, all_running=False, all_healthy=False)
     if not engine["installed"]:
         return seen
     calls = {
@@ -118,6 +120,7 @@ def look_at_engine(platform_name: str, services: list[str], volumes: dict[str, s
     seen["containers"] = [entry for entry in everything if entry["platform"] == platform_name and entry["service"]]
     others = [entry for entry in everything if entry["platform"] != platform_name]
     seen["other_ports"] = [{**port, "container": entry["name"]} for entry in others for port in entry["ports"]]
+    seen["namesakes"] = [entry["name"] for entry in others if entry["project"] == platform_name]
     present = {entry["service"] for entry in seen["containers"]}
     seen["absent"] = [service for service in services if service not in present]
     running = {entry["service"] for entry in seen["containers"] if entry["state"] == "running"}

@@ -137,6 +137,11 @@ def about_host(host: dict[str, Any], choices: dict[str, Any]) -> list[str]:
     if host["lock"]["holder"]:
         findings.append(f"{host['lock']['holder']}. -> Wait for it; if it is dead, remove {host['lock']['path']}.")
     findings += _about_engine(host)
+    if host["namesakes"]:
+        findings.append(
+            f"The Compose project {choices['platform_name']} on this host is somebody else's (the container"
+            f" {', '.join(host['namesakes'])}) and would be replaced. -> Set platform_name to another name."
+        )
     # Once the data is there, the images are too.
     least_disk = 1.0 if host["volumes"] else _number(choices["min_disk_gb"]) or 0
     for path, free in host["disk"].items():

@@ -69,10 +69,10 @@ host:
   description: >-
     What was seen - lock (path, owner, holder, held_by), os (id, version, codename, name), time, cores,
     memory_mb, disk (free GB by path), service_mgr, euid, login (user, uses_docker), apt, apt_mirror,
-    unread_certificates (services), ports (port, address, owner), docker (installed, working, error,
-    server_version, compose_version, root), images, volumes, minio_written_by, containers (name, service, platform,
-    image, state, status, health, ports), other_ports, absent (services without a container),
-    all_running, all_healthy.
+    unread_certificates (services), provisioned (whether it has Compose files), ports (port, address, owner), docker
+    (installed, working, error, server_version, compose_version, root), images, volumes, minio_written_by, containers
+    (name, service, project, platform, image, state, status, health, ports), other_ports, namesakes, absent (services
+    without a container), all_running, all_healthy.
   returned: when there are no findings
   type: dict
 """
