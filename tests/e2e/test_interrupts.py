@@ -141,7 +141,7 @@ def test_of_two_provisions_at_once_the_second_says_who_holds_the_lock(platform) 
         status, said = status_of(first)
         assert status == 0, said
     assert second.returncode != 0
-    assert "Another provision of this platform is running" in second.stdout
+    assert "Another command is at work on this platform" in second.stdout
     assert f"(process {first.pid})" in " ".join(second.stdout.split())
 
 

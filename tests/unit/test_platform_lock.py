@@ -1,5 +1,6 @@
-"""The lock: one provision at a time."""
+"""The lock: one command at a time."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -80,6 +81,24 @@ def test_a_link_put_into_its_place_is_not_followed(path: str, tmp_path: Path) ->
     os.symlink(tmp_path / "victim", path)
     with pytest.raises(OSError, match="symbolic"):
         platform_lock.take(path, me())
+
+
+def test_a_file_that_somebody_will_not_let_go_of_is_not_waited_for_without_end(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform_lock, "PATIENCE", 0.2)
+    platform_lock.take(path, me())
+    with open(path, encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_SH)
+        for ask in (platform_lock.take, platform_lock.give_back):
+            with pytest.raises(TimeoutError, match="another process has held it"):
+                ask(path, me())
+    assert platform_lock.give_back(path, me())
+
+
+def test_only_its_owner_can_open_the_file_and_so_hold_it(path: str) -> None:
+    platform_lock.take(path, me())
+    assert os.stat(path).st_mode & 0o777 == 0o600
 
 
 def test_of_many_at_once_one_gets_it(path: str) -> None:

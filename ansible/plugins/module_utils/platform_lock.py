@@ -1,8 +1,9 @@
-"""One provision at a time: a lock file on the host that says who holds it."""
+"""One command at a time changes a platform: a lock file on the host that says who holds it."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -11,6 +12,7 @@ import time
 from typing import Any, TextIO
 
 STALE_AFTER = 2 * 3600  # seconds; a controller that cannot be asked is believed dead after this
+PATIENCE = 10  # seconds for whoever has the file itself, which takes milliseconds
 MACHINE = ("boot_id", "hostname", "pid_namespace")
 IDENTITY = (*MACHINE, "pid", "start")
 
@@ -56,7 +58,7 @@ def describe(holder: dict[str, Any]) -> str:
     """Return a sentence that names the holder and since when it holds the lock."""
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder["since"]))
     who = f"{holder.get('user')} on {holder.get('hostname')}"
-    return f"Another provision of this platform is running: {who} (process {holder['pid']}) since {since}"
+    return f"Another command is at work on this platform: {who} (process {holder['pid']}) since {since}"
 
 
 def look(path: str, owner: dict[str, Any] | None = None, dead: dict[str, Any] | None = None) -> dict[str, Any] | None:
@@ -78,10 +80,14 @@ def look(path: str, owner: dict[str, Any] | None = None, dead: dict[str, Any] | 
 
 
 def take(path: str, owner: dict[str, Any], dead: dict[str, Any] | None = None) -> dict[str, Any] | None:
-    """Take the lock and return None, or return its live holder; arguments and errors are those of `look`."""
+    """Take the lock and return None, or return its live holder; arguments are those of `look`.
+
+    Raises:
+        OSError: the file cannot be used, or somebody else does not let go of it.
+    """
     while True:
         with _opened(path) as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            _have(stream)
             if not _is_at(path, stream):
                 continue  # its holder has given it back meanwhile
             holder = _in_the_way(stream, owner, dead or {})
@@ -93,9 +99,13 @@ def take(path: str, owner: dict[str, Any], dead: dict[str, Any] | None = None) -
 
 
 def give_back(path: str, owner: dict[str, Any] | None = None) -> bool:
-    """Remove the lock and return True; if it is held by somebody other than `owner`, or nobody, return False."""
+    """Remove the lock and return True; if it is held by somebody other than `owner`, or nobody, return False.
+
+    Raises:
+        OSError: as in `take`.
+    """
     with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        _have(stream)
         if _is_at(path, stream) and (owner is None or same(_read(stream) or owner, owner)):
             os.unlink(path)
             return True
@@ -108,7 +118,22 @@ def _opened(path: str) -> TextIO:
         with contextlib.suppress(FileNotFoundError):
             return os.fdopen(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+", encoding="utf-8")
         with contextlib.suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _have(stream: TextIO) -> None:
+    """Have the open file to ourselves; in a public directory anybody could hold it for ever.
+
+    Raises:
+        TimeoutError: somebody else does.
+    """
+    end = time.monotonic() + PATIENCE
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if time.monotonic() > end:
+            raise TimeoutError(errno.ETIMEDOUT, f"another process has held it for {PATIENCE} s (fuser names it)")
+        time.sleep(0.05)
 
 
 def _is_at(path: str, stream: TextIO) -> bool:
