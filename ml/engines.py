@@ -111,6 +111,22 @@ def load(client: DockerClient) -> float:
 
 
 @contextlib.contextmanager
+def told(engine: Engine) -> Iterator[None]:
+    """Raise JobError for an engine that refuses something, or is lost, while the context lasts."""
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except APIError as error:
+        said = str(error.explanation or error)
+        fix = "make room there (docker system df)" if "no space left" in said.lower() else "make status says more"
+        raise JobError(f"the Docker engine of {engine['host']} refuses ({said[:200]}): {fix}") from error
+    except (DockerException, RequestException, ConnectionError) as error:
+        raise explain(engine["host"], str(error), engine["ssh"] is None) from error
+
+
+@contextlib.contextmanager
 def chosen(engines: list[Engine], host: str | None) -> Iterator[tuple[Engine, DockerClient, list[str]]]:
     """The engine of the named host, else of the least busy one, a client of it, and a note on each that is down.
 
@@ -141,4 +157,5 @@ def chosen(engines: list[Engine], host: str | None) -> Iterator[tuple[Engine, Do
         if not answering:
             raise JobError("; ".join(str(failure) for failure in failures)) from failures[0]
         _, engine, client = min(answering, key=lambda entry: (entry[0], names.index(entry[1]["host"])))
-        yield engine, client, [f"{failure}" for failure in failures]
+        with told(engine):
+            yield engine, client, [f"{failure}" for failure in failures]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import socketserver
 import sys
 import tarfile
 import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,6 +139,54 @@ def test_a_host_that_ssh_cannot_reach_is_told_and_no_tunnel_stays() -> None:
     ):
         pass
     assert not list(Path(tempfile.gettempdir()).glob("platform-engine-*"))
+
+
+class Engine(BaseHTTPRequestHandler):
+    """Answers as an engine does until a job's files arrive, for which it has no space; a lost one hangs up before."""
+
+    protocol_version = "HTTP/1.1"
+    lost = False
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        while "Transfer-Encoding" in self.headers and (size := int(self.rfile.readline(), 16)):
+            self.rfile.read(size + 2)
+        status, body = 200, {"ApiVersion": "1.41", "Id": "0" * 12, "State": {}, "Labels": {}}
+        if self.lost and "/version" not in self.path:
+            self.close_connection = True
+            return
+        if self.command == "PUT":
+            status, body = 500, {"message": "write /job/in/x: no space left on device"}
+        content = json.dumps([] if "/containers/json" in self.path else body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_DELETE = answer
+
+    def address_string(self) -> str:
+        return "engine"
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [(False, r"refuses \(.*no space left on device\): make room"), (True, "engine of h does not answer")],
+)
+def test_an_engine_that_fails_in_the_midst_of_a_job_is_told(
+    here: Path, monkeypatch: pytest.MonkeyPatch, lost: bool, said: str
+) -> None:
+    handler = type("Handler", (Engine,), {"lost": lost})
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{here}/docker.sock")
+    platform: dict[str, Any] = dict.fromkeys(launch.CONNECTION, "x")
+    platform |= {"job_pids": 9, "job_memory": "1g", "login": None, "ca": None}
+    platform["engines"] = [{"host": "h", "ssh": None, "tracking_uri": "http://gateway:5000"}]
+    with socketserver.ThreadingUnixStreamServer(f"{here}/docker.sock", handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(travel.JobError, match=said):
+            launch.launch(platform, None, "train", [])
+        server.shutdown()
 
 
 def test_a_login_travels_as_a_file_and_a_lost_one_is_told(here: Path) -> None:
