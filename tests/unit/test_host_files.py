@@ -109,6 +109,13 @@ def test_what_was_turned_off_is_removed(tmp_path: Path) -> None:
     assert not gone.exists()
 
 
+def test_a_directory_that_holds_something_else_stays(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "shared/theirs").mkdir(parents=True)
+    (done,) = results(tmp_path, [{"host_files": {"remove": [str(tmp_path / "own"), str(tmp_path / "shared")]}}])
+    assert done["changed_files"] == [str(tmp_path / "own")] and (tmp_path / "shared/theirs").exists()
+
+
 def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     program = (

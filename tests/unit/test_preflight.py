@@ -111,6 +111,12 @@ def test_all_wrong_choices_are_found_at_once() -> None:
     assert about_choices(choices(exposure="network")) == []
 
 
+@pytest.mark.parametrize("directory", ["/", "/srv", "//srv/", "mlflow", "opt/mlflow"])
+def test_a_directory_that_cannot_be_the_platform_s_own_is_refused(directory: str) -> None:
+    (finding,) = about_choices(choices(platform_dir=directory))
+    assert f"platform_dir is {directory}. -> Give the platform a directory of its own" in finding
+
+
 @pytest.mark.parametrize(
     ("seen", "said"),
     [

@@ -28,7 +28,7 @@ from module_utils.preflight_findings import about_access, about_choices, about_h
 from module_utils.value_findings import about_values
 
 CHOICES = (
-    *("platform_name", "ports", "min_disk_gb", "min_memory_mb", "exposure"),
+    *("platform_name", "platform_dir", "ports", "min_disk_gb", "min_memory_mb", "exposure"),
     *("image_source", "image_origin", "images", "placement"),
 )
 MAGIC = {"groups", "group_names", "hostvars", "inventory_dir", "inventory_file", "vars", "omit", "environment"}

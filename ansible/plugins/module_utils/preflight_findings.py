@@ -64,13 +64,16 @@ def about_variables(given: set[str], known: list[str], renamed: dict[str, str]) 
 
 
 def about_choices(choices: dict[str, Any]) -> list[str]:
-    """Return findings about values: names, ports, exposure."""
+    """Return findings about values: names, directory, ports, exposure."""
     findings = []
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", str(choices["platform_name"])):
         findings.append(
             f"platform_name is {choices['platform_name']!r}."
             " -> Use at most 31 of a-z, 0-9 and -, beginning with a letter."
         )
+    if not re.fullmatch(r"(/+[^/\s]+){2,}/*", str(choices["platform_dir"])):
+        fix = f"Give the platform a directory of its own, such as /opt/{choices['platform_name']}."
+        findings.append(f"platform_dir is {choices['platform_dir']}. -> {fix}")
     if choices["exposure"] not in ("loopback", "network"):
         fix = "Say loopback, or network for TLS and a login on every port."
         findings.append(f"exposure is {choices['exposure']!r}; there is no third state. -> {fix}")

@@ -47,7 +47,7 @@ options:
       group: {description: Its group's gid; the owner's when absent., type: int}
       secret: {description: Whether its content is kept out of diffs., type: bool, default: false}
   remove:
-    description: Files and empty directories to remove.
+    description: Files to remove, and directories unless they hold anything else.
     type: list
     elements: path
     default: []
@@ -154,17 +154,18 @@ def ensure_file(entry: dict[str, Any], check: bool) -> Diff | None:
 
 
 def ensure_absent(entry: dict[str, Any], check: bool) -> Diff | None:
-    """Remove one file or empty directory; return what changed, or None.
+    """Remove one file, or a directory that is empty; return what changed, or None.
 
     Raises:
         OSError: it cannot be removed.
     """
     path = entry["path"]
-    if not os.path.lexists(path):
+    directory = os.path.isdir(path) and not os.path.islink(path)
+    if not os.path.lexists(path) or (directory and os.listdir(path)):
         return None
     before = heading_now(path)
     if not check:
-        (os.rmdir if os.path.isdir(path) and not os.path.islink(path) else os.unlink)(path)
+        (os.rmdir if directory else os.unlink)(path)
     return {"before": f"{before}\n", "after": f"{path} (absent)\n"}
 
 
