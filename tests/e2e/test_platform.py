@@ -10,6 +10,7 @@ import subprocess
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -220,6 +221,23 @@ def test_somebody_s_project_of_the_same_name_is_refused_and_survives(platform) -
         docker("rm", "--force", theirs)
     assert done.returncode != 0
     assert f"{theirs}) and would be replaced. -> Set platform_name" in " ".join(done.stdout.split())
+
+
+def test_an_operator_stops_starts_restarts_and_reads(platform) -> None:
+    running = ("ps", "--quiet", "--filter", f"label=platform.name={platform.name}")
+    play("stop", platform.inventory)
+    assert docker(*running) == ""
+    for verb in ("start", "restart"):
+        play(verb, platform.inventory)
+        wait_healthy(platform, seconds=5)
+    plain: dict[str, Any] = {"ANSIBLE_STDOUT_CALLBACK": "plain"}
+    assert platform.secrets["minio_root_password"] in play("credentials", platform.inventory, **plain).stdout
+    said = play("logs", platform.inventory, "-e", "logs_service=postgres", "-e", "logs_lines=3", **plain).stdout
+    assert said and {line.split("|")[0].strip() for line in said.splitlines()} == {"postgres-1"}
+    wrong = play("logs", platform.inventory, "-e", "logs_service=mflow", check=False, **plain)
+    assert wrong.returncode != 0 and "SERVICE is one of postgres, minio, gateway, mlflow." in wrong.stderr
+    foretold = play("destroy", platform.inventory, "--check").stdout
+    assert "Would be removed: 4 containers" in foretold and len(docker(*running).split()) == len(SERVICES)
 
 
 def test_destroy_keeps_data_unless_told(platform, trained) -> None:

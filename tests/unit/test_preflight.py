@@ -122,7 +122,7 @@ def test_a_directory_that_cannot_be_the_platform_s_own_is_refused(directory: str
     [
         ({"disk": {"/opt and /srv": 2.0}}, "2.0 GB are free at /opt and /srv. -> Make room for 8 GB"),
         ({"memory_mb": 100}, "100 MB of memory"),
-        ({"lock": {"holder": "Another provision is running", "path": "/run/lock/x"}}, "remove /run/lock/x"),
+        ({"lock": {"holder": "Another command is at work", "path": "/run/lock/x"}}, "remove /run/lock/x"),
         ({"docker": {"working": True, "error": "", "compose_version": "2.17.9"}}, "Compose is 2.17.9"),
         ({"docker": MISSING, "euid": 1000}, "without root"),
         ({"docker": MISSING, "os": ALPINE}, "Alpine is not a system"),
@@ -280,8 +280,9 @@ def test_two_provisions_at_once_are_one_too_many(tmp_path: Path, name: str) -> N
     path = platform_lock.lock_path(name)
     try:
         platform_lock.take(path, platform_lock.owner_of(os.getpid(), "somebody"))
-        done, dry = results(tmp_path, [task(name), {**task(name), "check_mode": True}])
-        for result in (done, dry):
+        hold = {"preflight": {**task(name)["preflight"], "judge": False, "hold": True}}
+        done, dry, other = results(tmp_path, [task(name), {**task(name), "check_mode": True}, hold])
+        for result in (done, dry, other):
             assert result["failed"]
             assert f"somebody on {os.uname().nodename} (process {os.getpid()})" in " ".join(result["msg"].split())
             assert path in result["msg"]

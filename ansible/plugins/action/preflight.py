@@ -24,7 +24,14 @@ from module_utils.certificate_findings import about_given
 from module_utils.image_findings import about_images
 from module_utils.placement_findings import about_clock, about_moves, about_placement
 from module_utils.platform_lock import has_died, owner_of
-from module_utils.preflight_findings import about_access, about_choices, about_host, about_users, about_variables
+from module_utils.preflight_findings import (
+    about_access,
+    about_choices,
+    about_host,
+    about_lock,
+    about_users,
+    about_variables,
+)
 from module_utils.value_findings import about_values
 
 CHOICES = (
@@ -70,7 +77,7 @@ class ActionModule(ActionBase):
     """See the module's DOCUMENTATION for the arguments."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return `host`, or fail with every finding; without `judge`, only look."""
+        """Return `host`, or fail with every finding; without `judge`, only look, and with `hold` take the lock."""
         result = super().run(tmp, task_vars)
         arguments = self._task.args
         judge = boolean(arguments.get("judge", True))
@@ -78,7 +85,12 @@ class ActionModule(ActionBase):
         if absent:
             raise AnsibleActionFail(f"preflight needs the arguments {', '.join(absent)}")
         if not judge:
-            result.update(self._look(None, task_vars))
+            hold = boolean(arguments.get("hold", False))
+            result.update(self._look(owner_of(os.getppid(), user()) if hold else None, task_vars))
+            lock = result.get("host", {}).get("lock", {})
+            if hold and lock.get("holder"):
+                result.update(failed=True, msg=wrap(about_lock(lock)).removeprefix(" - "))
+                del result["host"]
             return result
         choices = {name: arguments[name] for name in CHOICES}
         known, renamed = list(arguments.get("known") or []), dict(arguments.get("renamed") or {})

@@ -134,11 +134,16 @@ def _number(value: Any) -> float | None:
     return float(value) if re.fullmatch(r"\d+(\.\d+)?", str(value)) else None
 
 
+def about_lock(lock: dict[str, Any]) -> str:
+    """Return the finding on a lock that somebody else holds."""
+    return f"{lock['holder']}. -> Wait for it; if it is dead, remove {lock['path']}."
+
+
 def about_host(host: dict[str, Any], choices: dict[str, Any]) -> list[str]:
     """Return findings about the host: lock, system, engine, space, memory, ports."""
     findings = []
     if host["lock"]["holder"]:
-        findings.append(f"{host['lock']['holder']}. -> Wait for it; if it is dead, remove {host['lock']['path']}.")
+        findings.append(about_lock(host["lock"]))
     findings += _about_engine(host)
     if host["namesakes"]:
         findings.append(

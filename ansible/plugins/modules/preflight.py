@@ -48,6 +48,7 @@ options:
   values: {description: Single values that a service would refuse late, by variable (action plugin)., type: dict}
   users: {description: Who may log in to MLflow (action plugin)., type: list, elements: dict}
   judge: {description: Whether to look for findings and take the lock (action plugin)., type: bool, default: true}
+  hold: {description: Whether to take the lock although nothing is judged (action plugin)., type: bool, default: false}
   known: {description: Every variable a site may set (action plugin)., type: list, elements: str}
   renamed: {description: Variables that had another name once - old name, new name (action plugin)., type: dict}
 attributes:
@@ -129,6 +130,7 @@ def main() -> None:
         "apt": os.path.exists("/usr/bin/apt-get"),
         "apt_mirror": apt_mirror(name=system["id"]),
         "unread_certificates": unread_certificates(parameters["platform_dir"]),
+        "provisioned": os.path.exists(os.path.join(parameters["platform_dir"], "compose.yml")),
         "ports": listeners(),
         **engine,
         "time": time.time(),
