@@ -211,6 +211,15 @@ def test_engines_restarted_under_the_services_bring_them_back(lab, trained: str,
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_host_that_only_computes_has_its_network_back_after_a_start(lab) -> None:
+    play("destroy", lab.inventory, "--limit", "worker", "-e", "destroy_data=delete", "-e", "destroy_confirm=lab")
+    assert (lab.credentials / "secrets.yml").exists() and (lab.credentials / "ca.key").exists()
+    play("provision", lab.inventory)
+    play("destroy", lab.inventory, "--limit", "worker")
+    play("start", lab.inventory)
+    assert lab.worker.run("docker network ls --filter name=lab-network --format '{{.Name}}'").stdout == "lab-network\n"
+
+
 def test_destroy_takes_everything_from_every_host(lab) -> None:
     play("destroy", lab.inventory, "-e", "destroy_data=delete", "-e", "destroy_confirm=lab")
     for host in (lab.db, lab.store, lab.head, lab.worker):

@@ -14,11 +14,11 @@ sys.path.append(str(ROOT / "ansible" / "plugins"))
 
 
 def run(
-    directory: Path, tasks: list[dict[str, Any]], *options: str, callback: str = "plain"
+    directory: Path, tasks: list[dict[str, Any]], *options: str, callback: str = "plain", hosts: str = "localhost"
 ) -> subprocess.CompletedProcess[str]:
     """Run a playbook of `tasks` on this machine, as a play of the project would run, and return what became of it."""
     playbook = directory / "play.yml"
-    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+    play = {"hosts": hosts, "connection": "local", "gather_facts": False, "tasks": tasks}
     playbook.write_text(json.dumps([play]))
     program = Path(sys.executable).with_name("ansible-playbook")
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": callback}

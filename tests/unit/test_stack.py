@@ -1,0 +1,92 @@
+"""What goes when a platform is deleted, and what stays; when MLflow is not waited for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plays import ROOT, run
+
+GROUPS = ("database", "object_store", "tracking", "compute")
+STACK = ROOT / "ansible/roles/stack"
+NO_ENGINE = {"host": {"docker": {"working": False, "installed": False, "error": ""}}}
+
+
+def inventory(directory: Path, **variables: Any) -> list[str]:
+    """Return the options that give a play two hosts, head with every group and worker that only computes."""
+    lines = [f"[{group}]\nhead\n" for group in GROUPS] + ["worker\n"]
+    (directory / "hosts.ini").write_text("".join(lines))
+    known: dict[str, Any] = {"platform_name": "lab", "platform_dir": str(directory / "site/lab")}
+    known |= {"platform_credentials_dir": str(directory / "credentials"), "destroy_data": "delete", **variables}
+    known |= {"_platform_group_services": dict.fromkeys(GROUPS, "none"), "ansible_connection": "local"}
+    return ["-i", str(directory / "hosts.ini"), "-e", json.dumps(known)]
+
+
+def fill(directory: Path) -> dict[str, Path]:
+    """Make a platform's directories with something of somebody else's in each; return the files."""
+    names = {"own": "site/lab/compose.yml", "secret": "site/lab/secrets/mlflow_env"}
+    names |= {"built": "site/lab/build/compose/x", "theirs": "site/lab/secrets/theirs"}
+    names |= {"key": "credentials/tls/head.key", "kept": "credentials/notes.txt"}
+    names |= {"secrets": "credentials/secrets.yml", "ca": "credentials/ca.key"}
+    files = {name: directory / path for name, path in names.items()}
+    for path in files.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    return files
+
+
+def delete(directory: Path, hosts: str, *before: dict[str, Any]) -> str:
+    """Run what deletes a platform on `hosts`, as a play does where no engine is, and return what it said."""
+    load = {"include_vars": str(STACK / "vars/main.yml")}
+    tasks = [load, *before, {"include_tasks": str(STACK / "tasks/destroy.yml")}]
+    done = run(directory, tasks, *inventory(directory, __preflight=NO_ENGINE), callback="default", hosts=hosts)
+    assert (done.returncode == 0) is not bool(before), done.stdout + done.stderr
+    return " ".join(done.stdout.split())
+
+
+def test_only_what_is_the_platform_s_is_deleted(tmp_path: Path) -> None:
+    files = fill(tmp_path)
+    said = delete(tmp_path, "head:worker")
+    assert "The credentials stay" not in said
+    assert sorted(name for name, path in files.items() if path.exists()) == ["kept", "theirs"]
+    for name in ("theirs", "kept"):
+        files[name].unlink()
+    delete(tmp_path, "head:worker")
+    assert not (tmp_path / "site/lab").exists() and not (tmp_path / "credentials").exists()
+
+
+def test_credentials_stay_while_a_host_has_not_been_cleared(tmp_path: Path) -> None:
+    files = fill(tmp_path)
+    said = delete(tmp_path, "worker")
+    assert "nothing was deleted on head" in said
+    assert not files["own"].exists() and files["secrets"].exists() and files["ca"].exists() and files["key"].exists()
+
+
+def test_credentials_stay_where_a_host_failed(tmp_path: Path) -> None:
+    files = fill(tmp_path)
+    said = delete(tmp_path, "head:worker", {"fail": {"msg": "disk"}, "when": "inventory_hostname == 'head'"})
+    assert "nothing was deleted on head" in said and files["secrets"].exists()
+
+
+def test_an_engine_that_has_only_stopped_is_not_taken_for_none(tmp_path: Path) -> None:
+    files = fill(tmp_path)
+    stopped = {"host": {"docker": {"working": False, "installed": True, "error": "no answer"}}}
+    tasks = [{"include_tasks": str(STACK / "tasks/destroy.yml")}]
+    done = run(tmp_path, tasks, *inventory(tmp_path, __preflight=stopped), callback="default", hosts="head")
+    assert done.returncode != 0 and "The engine does not answer (no answer)" in " ".join(done.stdout.split())
+    assert files["own"].exists()
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_mlflow_is_not_waited_for_where_its_bucket_could_not_be_made(tmp_path: Path, failed: bool) -> None:
+    results = {"__stack_stores": {"failed": False}, "__object_store": {"failed": failed}}
+    known = inventory(tmp_path, _platform_services=["mlflow"], _platform_host_of=dict.fromkeys(GROUPS, "head"))
+    tasks: list[dict[str, Any]] = [{"include_vars": str(STACK / "vars/main.yml")}]
+    tasks += [{"set_fact": results, "when": "inventory_hostname == 'head'"}]
+    tasks += [{"include_tasks": str(STACK / "tasks/up.yml"), "vars": {"_stack_dry": True}}]
+    done = run(tmp_path, tasks, *known, callback="default", hosts="head:worker")
+    assert (done.returncode != 0) is failed
+    refusal = "MLflow is not started, for head could not be provisioned."
+    assert (refusal if failed else "Services would be started") in " ".join(done.stdout.split())
