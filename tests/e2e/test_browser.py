@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_playwright
 
-from tests.e2e.browser import ARGUMENTS, CHROMIUM, open_artifact, open_console, welcome
+from tests.e2e.browser import ARGUMENTS, ASSISTANT, CHROMIUM, NEWS, open_artifact, open_console, welcome
 
 EXPERIMENT = "iris-classification"
 MODEL = "iris-classifier"
@@ -30,7 +30,7 @@ def context(platform: SimpleNamespace) -> Iterator[BrowserContext]:
         made = browser.new_context(
             viewport={"width": 1280, "height": 800}, locale="en-US", timezone_id="UTC", accept_downloads=True
         )
-        welcome(made, platform.mlflow_uri)
+        welcome(made, platform.mlflow_uri, ASSISTANT, NEWS)
         yield made
         browser.close()
 
