@@ -19,10 +19,12 @@ COMPUTE ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-name = $(basename $(notdir $(INVENTORY)))
-inventory_name = $(if $(filter hosts,$(name)),$(notdir $(patsubst %/,%,$(dir $(INVENTORY)))),$(name))
+# As _platform_inventory_name in Ansible: hosts.ini is called like its directory.
+inventory = $(abspath $(INVENTORY))
+name = $(basename $(notdir $(inventory)))
+inventory_name = $(if $(filter hosts,$(name)),$(notdir $(patsubst %/,%,$(dir $(inventory)))),$(name))
 PLATFORM ?= credentials/$(inventory_name)/platform.json
-options = -i $(INVENTORY) $(if $(LIMIT),--limit '$(LIMIT)') $(if $(TAGS),--tags '$(TAGS)') $(if $(CHECK),--check --diff)
+options = -i $(INVENTORY) $(if $(LIMIT),--limit '$(LIMIT)') $(if $(CHECK),--check --diff)
 play = ansible-playbook $(options)
 quiet = ANSIBLE_STDOUT_CALLBACK=plain ansible-playbook $(options)
 
@@ -34,7 +36,7 @@ quickstart-stop: ## Stop the quickstart's server; what it stored stays
 
 ##@ Run it
 provision: .venv ## Put the platform on its hosts, or bring it up to date
-	@$(play) $(if $(BUNDLE),-e platform_image_source=archive -e platform_bundle='$(abspath $(BUNDLE))') $(ARGS) ansible/provision.yml
+	@$(play) $(if $(TAGS),--tags '$(TAGS)') $(if $(BUNDLE),-e platform_image_source=archive -e platform_bundle='$(abspath $(BUNDLE))') $(ARGS) ansible/provision.yml
 train: .venv ## Train a model in a container and register it (ARGS="--n-estimators 200" COMPUTE=host)
 	@.venv/bin/python ml/launch.py --platform $(PLATFORM) $(if $(COMPUTE),--host '$(COMPUTE)') train $(ARGS)
 predict: .venv ## Predict with the champion (ARGS="--input my.csv --output out.csv")

@@ -56,7 +56,7 @@ def read_platform(path: Path) -> dict[str, Any]:
     try:
         platform: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise JobError(f"no {path}, so no platform is known here: make provision") from error
+        raise JobError(f"no {path}, so no platform is known here: make provision, or PLATFORM=its file") from error
     except PermissionError as error:
         raise JobError(f"{path} belongs to another user: call make as the one who provisioned") from error
     except (OSError, ValueError) as error:
@@ -116,6 +116,7 @@ def create(
             read_only=True,
             security_opt=["no-new-privileges"],
             tmpfs={"/tmp": "size=2g,mode=1777"},
+            use_config_proxy=False,  # the proxies of ~/.docker/config.json lead away from the platform
             user=f"{travel.JOB_UID}:{travel.JOB_UID}",
             working_dir="/job",
         )

@@ -22,9 +22,14 @@ READY_SECONDS = 180
 STOP_SECONDS = 15
 
 
-def bytecode_kept() -> dict[str, str]:
-    """The environment, with Python allowed to keep bytecode: without it every start takes three times as long."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+def environment() -> dict[str, str]:
+    """The environment of what is started here: no proxy stands before 127.0.0.1, and Python may keep bytecode.
+
+    Without the bytecode every start takes three times as long.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    direct = ",".join(filter(None, (kept.get("no_proxy") or kept.get("NO_PROXY"), "127.0.0.1")))
+    return kept | {"no_proxy": direct, "NO_PROXY": direct}
 
 
 def answers(port: int) -> bool:
@@ -87,7 +92,7 @@ def free_port() -> int:
 def start_server() -> int:
     """Start the server in a session of its own, wait until it answers, and return its port."""
     port = free_port()
-    environment = bytecode_kept() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     command = [
         sys.executable,
         "-m",
@@ -108,7 +113,7 @@ def start_server() -> int:
         server = subprocess.Popen(
             command,
             cwd=STATE,
-            env=environment,
+            env=environment() | settings,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -143,10 +148,10 @@ def start() -> None:
         port = server["port"] if server else start_server()
     address = f"http://127.0.0.1:{port}"
     predictions = STATE / "predictions.csv"
-    environment = bytecode_kept() | {"MLFLOW_TRACKING_URI": address, "MLFLOW_PUBLIC_URI": address}
-    environment.pop("PLATFORM_JOB", None)
+    known = environment() | {"MLFLOW_TRACKING_URI": address, "MLFLOW_PUBLIC_URI": address}
+    known.pop("PLATFORM_JOB", None)
     for script in (["mlflow_experiment.py"], ["mlflow_pred.py", "--output", str(predictions)]):
-        status = subprocess.run([sys.executable, str(HERE / script[0]), *script[1:]], env=environment).returncode
+        status = subprocess.run([sys.executable, str(HERE / script[0]), *script[1:]], env=known).returncode
         if status:
             raise SystemExit(status)
     print(f"UI           {address}\nStop         make quickstart-stop")

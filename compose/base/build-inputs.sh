@@ -8,6 +8,12 @@ umask 077
 mkdir -p "$1"
 cd "$1"
 
+# usage: source_of URI SUITE
+source_of() {
+  printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n' \
+    "$1" "$2" >> apt.sources
+}
+
 # Debian's archive as the host reaches it: "URI suite" lines of the host's own configuration.
 : > apt.sources
 if [ "$ID" = debian ]; then
@@ -21,10 +27,23 @@ if [ "$ID" = debian ]; then
   fi
   for suite in '' -updates -security; do
     uri=$(echo "$targets" | awk -v want="$VERSION_CODENAME$suite" '$2 == want && $3 == "main" { print $1; exit }')
-    [ -n "$uri" ] || continue
-    printf 'Types: deb\nURIs: %s\nSuites: trixie%s\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n' \
-      "${uri%/}" "$suite" >> apt.sources
+    # A list of mirrors is this host's file; a build has its first one.
+    case $uri in
+      mirror+file:*)
+        mirrors=${uri#mirror+file:}
+        mirrors=${mirrors#//}
+        uri=$(awk '/^[[:space:]]*http/ { print $1; exit }' "${mirrors%/}")
+        ;;
+    esac
+    case $uri in http*) source_of "${uri%/}" "trixie$suite" ;; esac
   done
+fi
+# A host that is no Debian, or knows none of its mirrors, takes Debian from where debootstrap does by default.
+if [ ! -s apt.sources ]; then
+  command -v debootstrap > /dev/null || apt-get install -qqy --no-install-recommends debootstrap > /dev/null
+  uri=$(sed -n 's/^DEF_MIRROR="\(.*\)"$/\1/p' "$(command -v debootstrap)")
+  for suite in trixie trixie-updates; do source_of "$uri" "$suite"; done
+  source_of "$uri-security" trixie-security
 fi
 
 : > ca.crt

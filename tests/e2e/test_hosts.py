@@ -19,6 +19,11 @@ def inventory(hosts: Hosts, *members: Host, **variables: object) -> Path:
     return hosts.inventory(groups, name="-".join(member.name for member in members), **LEAST, **variables)
 
 
+def mirror(host: Host) -> str:
+    """Return the name of the archive the host takes its packages from."""
+    return host.run("grep -rhoPm1 '(?<=://)[^/:]+' /etc/apt/sources.list.d | head -n 1").stdout.strip()
+
+
 @pytest.mark.parametrize(("debian", "user"), [(12, "root"), (13, "operator")])
 def test_a_bare_host_gets_an_engine_from_its_distribution(hosts: Hosts, debian: int, user: str) -> None:
     host = hosts.make(f"bare{debian}", debian=debian, engine=False, user=user)
@@ -44,7 +49,7 @@ def test_a_bare_host_gets_an_engine_from_its_distribution(hosts: Hosts, debian: 
 
     image = docker("images", "--format", "{{.Repository}}:{{.Tag}}", "platform/base").splitlines()[0]
     host.load_images(image)
-    assert host.run(f"docker run --rm {image} getent hosts deb.debian.org", user="root").stdout
+    assert host.run(f"docker run --rm {image} getent hosts {mirror(host)}", user="root").stdout
 
 
 @pytest.fixture(scope="module", params=[12, 13])
@@ -157,5 +162,5 @@ def test_unusual_ways_lead_to_a_host_too(hosts: Hosts, ready: Host) -> None:
 
 def test_a_host_without_a_route_out_answers(hosts: Hosts) -> None:
     host = hosts.make("closed", internal=True)
-    assert host.run("getent hosts deb.debian.org", check=False).returncode != 0
+    assert host.run(f"getent hosts {mirror(host)}", check=False).returncode != 0
     assert changed(play(ENGINE, inventory(hosts, host)).stdout) == 0

@@ -1,5 +1,6 @@
 """The action `credentials`: one file on the controller, whose blanks are filled and nothing else."""
 
+import json
 import os
 import subprocess
 import sys
@@ -131,9 +132,34 @@ def test_what_locks_no_data_is_generated_for_data_that_is_there(tmp_path: Path) 
 def test_who_only_reads_generates_nothing(tmp_path: Path) -> None:
     earlier = yaml.safe_dump({key: "v" * size for key, size in LENGTHS.items() if key not in LATER})
     path = secrets_file(tmp_path, earlier)
-    (done,) = results(tmp_path, [task(path, volumes_exist=True, generate=False, users=[{"name": "alice"}])])
+    (done,) = results(tmp_path, [task(path, generate=False, users=[{"name": "alice"}])])
     assert not done["changed"] and path.read_text() == earlier
     assert [done["values"][key] for key in (*LATER, "user_alice")] == ["", "", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "said"),
+    [
+        ("", 0o600, "nothing is provisioned yet: make provision"),
+        ("minio_root_user: operator\n", 0o600, "lacks postgres_password, mlflow_database_password"),
+        ("postgres_password: [\nminio", 0o600, "is not YAML (line"),
+        ("$ANSIBLE_VAULT;1.1;AES256\n00\n", 0o600, "--ask-vault-pass"),
+        (complete(), 0o644, "chmod 600"),
+    ],
+)
+def test_who_only_reads_learns_why_there_is_nothing_to_read(tmp_path: Path, text: str, mode: int, said: str) -> None:
+    path = secrets_file(tmp_path, text, mode)
+    values = {
+        "_platform_secrets_file": str(path),
+        "platform_users": [],
+        "platform_no_log": True,
+        "_credentials_site": {},
+    }
+    read = {"import_role": {"name": "credentials", "tasks_from": "read.yml"}}
+    done = run(tmp_path, [read], "-e", json.dumps(values))
+    assert done.returncode != 0 and done.stdout == ""
+    assert said in done.stderr and str(path) in done.stderr and "v" * 20 not in done.stderr
+    assert path.parent.exists() == bool(text)
 
 
 def test_a_password_is_made_once_for_each_user_without_one_and_outlives_the_user(tmp_path: Path) -> None:

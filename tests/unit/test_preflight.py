@@ -206,6 +206,21 @@ def test_the_mirror_is_the_one_of_section_main(tmp_path: Path) -> None:
     assert host_system.apt_mirror(str(tmp_path)) == "http://one.local/debian"
 
 
+@pytest.mark.parametrize("slashes", ["//", ""])
+def test_a_mirror_list_stands_for_its_first_address(tmp_path: Path, slashes: str) -> None:
+    mirrors, listed = tmp_path / "debian.list", f"mirror+file:{slashes}{tmp_path}/debian.list"
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list.d/cloud.sources").write_text(
+        f"Types: deb\nURIs: {listed}\nSuites: trixie\nComponents: main\n"
+    )
+    assert host_system.apt_mirror(str(tmp_path)) is None
+    mirrors.write_text("# near\nhttps://apt.near/debian/\tpriority:1\nhttps://apt.far/debian\n")
+    assert host_system.apt_mirror(str(tmp_path)) == "https://apt.near/debian"
+    (tmp_path / "sources.list.d/cloud.sources").unlink()
+    (tmp_path / "sources.list").write_text(f"deb {listed} trixie main\n")
+    assert host_system.apt_mirror(str(tmp_path)) == "https://apt.near/debian"
+
+
 @pytest.fixture
 def name() -> str:
     return f"unit-{uuid.uuid4().hex[:8]}"

@@ -152,16 +152,21 @@ class ActionModule(ActionBase):
         if not self._task.args.get("file"):
             raise AnsibleActionFail("credentials needs the argument file")
         path = os.path.realpath(self._loader.path_dwim(str(self._task.args["file"])))
-        guard = contextlib.nullcontext() if self._task.check_mode else one_at_a_time(path)
+        generates = boolean(self._task.args.get("generate", True))
+        guard = one_at_a_time(path) if generates and not self._task.check_mode else contextlib.nullcontext()
         try:
             with guard:
-                values, generated = self._complete(path)
+                values, generated = self._complete(path, generates)
+        except AnsibleActionFail as error:
+            # Returned, not raised: a task that hides its result can register the reason and say it.
+            return {**result, "failed": True, "msg": str(error)}
         except OSError as error:
-            raise AnsibleActionFail(f"{path} cannot be used: {error.strerror}. Make it yours and make room.") from error
+            reason = f"{path} cannot be used: {error.strerror}. Make it yours and make room."
+            return {**result, "failed": True, "msg": reason}
         result.update(changed=bool(generated), values=values, generated=sorted(generated))
         return result
 
-    def _complete(self, path: str) -> tuple[dict[str, str], dict[str, str]]:
+    def _complete(self, path: str, generates: bool) -> tuple[dict[str, str], dict[str, str]]:
         """Return all values, and those of them that are new and have been stored (in a dry run: would be)."""
         site = {
             key: str(value) for key, value in (self._task.args.get("site") or {}).items() if value not in (None, "")
@@ -172,13 +177,20 @@ class ActionModule(ActionBase):
         stored = parse(text, path)
         missing = [key for key in [*KEYS, *users] if key not in stored and key not in site]
         blank: dict[str, str] = {}
-        if not boolean(self._task.args.get("generate", True)):
+        if not generates:
             blank = {key: "" for key in missing if key in LATER or key in users}
             missing = [key for key in missing if key not in blank]
         if missing and vaulted:
             raise AnsibleActionFail(
                 f"{path} is vaulted and lacks {', '.join(missing)}. It is never rewritten:"
                 f" add them with `ansible-vault edit {path}`."
+            )
+        if missing and not generates:
+            raise AnsibleActionFail(
+                f"{path} lacks {', '.join(missing)}. Bring the file back from its copy."
+                if os.path.exists(path)
+                else f"There is no {path}, so nothing is provisioned yet: make provision."
+                " If the platform is there, bring the file back from its copy."
             )
         locks = [key for key in missing if key not in LATER and key not in users]
         if locks and boolean(self._task.args.get("volumes_exist", False)):

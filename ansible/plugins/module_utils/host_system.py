@@ -79,11 +79,21 @@ def _deb822(text: str) -> Iterator[str]:
         fields = dict(re.findall(r"(?m)^([\w-]+):[ \t]*(.*(?:\n[ \t]+\S.*)*)", paragraph))
         wanted = "deb" in fields.get("Types", "").split() and "main" in fields.get("Components", "").split()
         if wanted and fields.get("Enabled", "yes").strip().lower() != "no":
-            yield from (entry for entry in fields.get("URIs", "").split() if entry.startswith("http"))
+            yield from (address for entry in fields.get("URIs", "").split() for address in _mirrors(entry))
 
 
 def _one_line(text: str) -> Iterator[str]:
     """Yield the addresses of section `main` in one-line text."""
-    for match in re.finditer(r"(?m)^\s*deb\s+(?:\[[^\]]*\]\s+)?(http\S+)\s+\S+\s+([^#\n]*)", text):
+    for match in re.finditer(r"(?m)^\s*deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+\S+\s+([^#\n]*)", text):
         if "main" in match[2].split():
-            yield match[1]
+            yield from _mirrors(match[1])
+
+
+def _mirrors(entry: str) -> Iterator[str]:
+    """Yield the http addresses an entry stands for: itself, or those in the file of a `mirror+file:` entry."""
+    path = re.sub(r"^mirror\+file:(//(?=/))?", "", entry)
+    if entry.startswith("http"):
+        yield entry
+    elif path != entry and os.path.isfile(path):
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            yield from re.findall(r"(?m)^\s*(http\S+)", stream.read())

@@ -7,7 +7,7 @@ short_description: Read the credentials file on the controller and fill its blan
 options:
   file: {description: The credentials file., type: path, required: true}
   volumes_exist: {description: Whether there is data; then nothing that locks it is made., type: bool, default: false}
-  generate: {description: Whether what locks no data is made; if not it is left empty., type: bool, default: true}
+  generate: {description: Whether what locks no data is made; if not it stays empty., type: bool, default: true}
   users: {description: MLflow's users; a password not given has the key user_NAME., type: list, elements: dict}
   site: {description: Values the site gives; they win and are not written., type: dict}
 author: [the platform's maintainers]

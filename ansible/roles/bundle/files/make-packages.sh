@@ -8,14 +8,7 @@ shift 3
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 mkdir -p "$root/lists/partial" "$root/parts" "$directory/partial"
-if [ -s "$sources" ]; then
-  sed "s/trixie/$release/" "$sources" > "$root/debian.sources"
-else
-  for place in "debian $release" "debian $release-updates" "debian-security $release-security"; do
-    printf 'Types: deb\nURIs: http://deb.debian.org/%s\nSuites: %s\nComponents: main\nSigned-By: %s\n\n' \
-      "${place% *}" "${place#* }" /usr/share/keyrings/debian-archive-keyring.gpg >> "$root/debian.sources"
-  done
-fi
+sed "s/trixie/$release/" "$sources" > "$root/debian.sources"
 # With nothing installed, as apt is told here, everything a package needs is downloaded, whatever a host has.
 : > "$root/status"
 cat > "$root/apt.conf" <<CONF
