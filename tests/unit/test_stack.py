@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +91,10 @@ def test_mlflow_is_not_waited_for_where_its_bucket_could_not_be_made(tmp_path: P
     assert (done.returncode != 0) is failed
     refusal = "MLflow is not started, for head could not be provisioned."
     assert (refusal if failed else "Services would be started") in " ".join(done.stdout.split())
+
+
+def test_a_set_in_a_file_is_sorted_for_its_order_is_another_in_every_run() -> None:
+    """Ansible's set filters hash: unsorted, they would have services recreated by a run that changes nothing."""
+    for template in (ROOT / "compose").rglob("*.j2"):
+        for line in template.read_text(encoding="utf-8").splitlines():
+            assert not re.search(r"\| (intersect|difference|union|symmetric_difference)\(", line) or "| sort" in line
