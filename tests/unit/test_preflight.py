@@ -1,18 +1,15 @@
 """Preflight: all findings at once, each with its fix."""
 
-import json
 import os
 import socket
-import sys
-import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
-from module_utils import host_engine, host_ports, host_system, platform_lock
+from module_utils import platform_lock
 from module_utils.preflight_findings import about_access, about_choices, about_host, about_variables
-from plays import ROOT, results, run
+from plays import results, run
 
 ALPINE = {"id": "alpine", "version": "3", "name": "Alpine"}
 MISSING = {"installed": False, "working": False, "error": "", "compose_version": ""}
@@ -170,57 +167,6 @@ def test_a_port_is_taken_only_by_others_and_only_at_the_same_address() -> None:
     assert "Port 5000 (platform_mlflow_port) is taken by the container registry" in finding
 
 
-def test_the_listener_of_a_port_is_known_by_name_and_process() -> None:
-    with socket.socket() as four, socket.socket(socket.AF_INET6) as six:
-        for listener, address in ((four, "127.0.0.1"), (six, "::")):
-            listener.bind((address, 0))
-            listener.listen()
-        seen = {(entry["port"], entry["address"]): entry["owner"] for entry in host_ports.listeners()}
-        for listener, address in ((four, "127.0.0.1"), (six, "::")):
-            assert seen[listener.getsockname()[1], address].endswith(f"(process {os.getpid()})")
-
-
-def test_published_ports_are_read_from_docker_s_words() -> None:
-    text = "127.0.0.1:5000->5000/tcp, 0.0.0.0:9000-9001->9000-9001/tcp, :::8080->80/tcp, [::1]:81->81/tcp, 6379/tcp"
-    seen = [(entry["address"], entry["port"]) for entry in host_engine.published(text)]
-    assert seen == [("127.0.0.1", 5000), ("0.0.0.0", 9000), ("0.0.0.0", 9001), ("::", 8080), ("::1", 81)]
-
-
-def test_the_mirror_is_the_one_of_section_main(tmp_path: Path) -> None:
-    assert host_system.apt_mirror(str(tmp_path)) is None
-    (tmp_path / "sources.list.d").mkdir()
-    (tmp_path / "sources.list.d/docker.list").write_text(
-        "deb [arch=amd64] https://download.docker.com/linux/debian trixie stable\n"
-    )
-    (tmp_path / "sources.list.d/old.sources").write_text(
-        "Enabled: no\nTypes: deb\nURIs: http://off/debian\nComponents: main\n"
-    )
-    (tmp_path / "sources.list.d/z.sources").write_text(
-        "Types: deb\n# a comment\nURIs: http://apt.local/debian-security\nComponents: main\n\n"
-        "Types: deb deb-src\nURIs: cdrom:x\n http://apt.local/debian/\nSuites: trixie\nComponents: main contrib\n"
-    )
-    assert host_system.apt_mirror(str(tmp_path)) == "http://apt.local/debian"
-    (tmp_path / "sources.list").write_text(
-        "deb-src http://no/debian x main\ndeb [trusted=yes] http://one.local/debian x main # c\n"
-    )
-    assert host_system.apt_mirror(str(tmp_path)) == "http://one.local/debian"
-
-
-@pytest.mark.parametrize("slashes", ["//", ""])
-def test_a_mirror_list_stands_for_its_first_address(tmp_path: Path, slashes: str) -> None:
-    mirrors, listed = tmp_path / "debian.list", f"mirror+file:{slashes}{tmp_path}/debian.list"
-    (tmp_path / "sources.list.d").mkdir()
-    (tmp_path / "sources.list.d/cloud.sources").write_text(
-        f"Types: deb\nURIs: {listed}\nSuites: trixie\nComponents: main\n"
-    )
-    assert host_system.apt_mirror(str(tmp_path)) is None
-    mirrors.write_text("# near\nhttps://apt.near/debian/\tpriority:1\nhttps://apt.far/debian\n")
-    assert host_system.apt_mirror(str(tmp_path)) == "https://apt.near/debian"
-    (tmp_path / "sources.list.d/cloud.sources").unlink()
-    (tmp_path / "sources.list").write_text(f"deb {listed} trixie main\n")
-    assert host_system.apt_mirror(str(tmp_path)) == "https://apt.near/debian"
-
-
 @pytest.fixture
 def name() -> str:
     return f"unit-{uuid.uuid4().hex[:8]}"
@@ -281,16 +227,6 @@ def test_a_certificate_of_the_site_s_own_is_judged_with_the_rest(tmp_path: Path,
     assert f"platform_tls_certificate {tmp_path}/a.crt cannot be read" in said
 
 
-def test_a_certificate_that_was_written_and_not_yet_read_is_noticed(tmp_path: Path) -> None:
-    for service in ("gateway", "postgres"):
-        (tmp_path / service / "tls").mkdir(parents=True)
-        (tmp_path / service / "tls/tls.crt").write_text("new")
-    (tmp_path / "postgres/tls/loaded.crt").write_text("new")
-    (tmp_path / "gateway/tls/loaded.crt").write_text("old")
-    assert host_system.unread_certificates(str(tmp_path)) == ["gateway"]
-    assert host_system.unread_certificates(str(tmp_path / "none")) == []
-
-
 def test_two_provisions_at_once_are_one_too_many(tmp_path: Path, name: str) -> None:
     path = platform_lock.lock_path(name)
     try:
@@ -304,50 +240,3 @@ def test_two_provisions_at_once_are_one_too_many(tmp_path: Path, name: str) -> N
         assert os.path.exists(path)
     finally:
         platform_lock.give_back(path)
-
-
-def test_without_docker_there_is_nothing_to_see_and_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(ROOT))
-    began = time.monotonic()
-    seen = host_engine.look_at_engine("mlflow", ["minio"], {"minio": "mlflow-minio"})
-    assert not seen["docker"]["installed"] and seen["volumes"] == [] and time.monotonic() - began < 0.1
-
-
-def test_an_engine_that_does_not_answer_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "docker").write_text(
-        f"#!{sys.executable}\nimport sys\nsys.exit('Cannot connect to the Docker daemon')\n"
-    )
-    (tmp_path / "docker").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    seen = host_engine.look_at_engine("mlflow", ["minio"], {"minio": "mlflow-minio"})
-    assert not seen["docker"]["working"] and "Cannot connect" in seen["docker"]["error"]
-
-
-def test_somebody_s_project_of_the_same_name_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    information = '{"ServerVersion": "26", "DockerRootDir": "/var/lib/docker"}'
-    line = {"Names": "web-1", "Image": "x", "State": "running", "Status": "Up", "Ports": ""}
-    project = "com.docker.compose.project=mlflow,com.docker.compose.service=web"
-    lines = [line | {"Labels": project}, line | {"Names": "ours-1", "Labels": f"{project},platform.name=mlflow"}]
-    (tmp_path / "docker").write_text(
-        f"#!{sys.executable}\nimport sys\nsaid = {{'info': {information!r}, 'volume': '[]'}}\n"
-        f"said['ps'] = {chr(10).join(map(json.dumps, lines))!r}\nprint(said.get(sys.argv[1], ''))\n"
-    )
-    (tmp_path / "docker").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert host_engine.look_at_engine("mlflow", ["web"], {})["namesakes"] == ["web-1"]
-
-
-def test_an_engine_that_answers_only_in_part_leads_to_no_conclusion(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Volumes that are not seen would let new passwords be generated over old data."""
-    information = '{"ServerVersion": "26", "DockerRootDir": "/var/lib/docker"}'
-    (tmp_path / "docker").write_text(
-        f"#!{sys.executable}\nimport sys\n"
-        f"if sys.argv[1] == 'info': print('{information}')\n"
-        "elif sys.argv[1] == 'volume': sys.exit('the daemon is shutting down')\n"
-    )
-    (tmp_path / "docker").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(host_engine.EngineError, match="docker volume inspect: the daemon is shutting down"):
-        host_engine.look_at_engine("mlflow", ["minio"], {"minio": "mlflow-minio"})
