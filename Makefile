@@ -69,7 +69,7 @@ clean: ## Remove what was made in this directory, credentials aside
 ##@ Work on it
 test: .venv-dev ## Lint, unit and embedded tests: no Docker, no root
 	@PATH="$(CURDIR)/.venv-dev/bin:$$PATH" tests/lint.sh
-	@.venv-dev/bin/python -m pytest -q tests/unit tests/embedded $(ARGS)
+	@.venv-dev/bin/python -m pytest -q -n auto --dist loadfile tests/unit tests/embedded $(ARGS)
 e2e: .venv-dev ## The real thing: engine, images, stack, jobs, failures, browser (root)
 	@tests/e2e/prepare.sh >/dev/null
 	@PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin/python -m pytest -q tests/e2e $(ARGS)
