@@ -108,6 +108,7 @@ def gateway(platform: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory)
         "platform_minio_source": "upstream",
         "alone_files": FILES,
         "__preflight": {"host": {"unread_certificates": [], "minio_written_by": "", "images": []}},
+        "_credentials_values": {"mlflow_secret_key": "salt"},
     }
     play = {"hosts": "tracking", "gather_facts": False, "vars": variables, "tasks": TASKS}
     (directory / "play.yml").write_text(json.dumps([play | {"roles": ["platform", "certificates"]}]))
