@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import tables
 import tracking
+from beside import Beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,8 +102,15 @@ def measures(model: Any, features: pd.DataFrame, truth: Any) -> dict[str, float]
     }
 
 
+def forest(given: argparse.Namespace) -> Any:
+    """The model, not fitted."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(given.n_estimators, max_depth=given.max_depth, random_state=given.seed)
+
+
 def cross_validated(model: Any, features: pd.DataFrame, truth: Any, folds: int) -> dict[str, float]:
-    """Mean and standard deviation of the accuracy over the folds; nothing when a class has too few rows for two."""
+    """Mean and standard deviation of the accuracy over the folds; nothing when there are not two."""
     from sklearn.model_selection import cross_val_score
 
     folds = min(folds, int(truth.value_counts().min()))
@@ -157,29 +166,33 @@ def register(model: Any, features: pd.DataFrame, name: str) -> str:
     return str(logged.registered_model_version)
 
 
-def train(parts: list[Any], frame: pd.DataFrame, target: str, source: str, given: argparse.Namespace) -> list[str]:
+def train(
+    parts: list[Any],
+    folds: Beside[dict[str, float]],
+    frame: pd.DataFrame,
+    target: str,
+    source: str,
+    given: argparse.Namespace,
+) -> list[str]:
     """Fit, measure, record and register inside the active run; return what to tell the user, a line each."""
     import champion
     import mlflow
     import mlflow.sklearn
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param
-    from sklearn.base import clone
-    from sklearn.ensemble import RandomForestClassifier
 
     x, x_test, y, y_test = parts
     run = mlflow.active_run()
     assert run is not None
-    model = RandomForestClassifier(given.n_estimators, max_depth=given.max_depth, random_state=given.seed)
-    blank = clone(model)
+    model = forest(given)
+    # Autolog would draw the confusion matrix of the rows it fitted, which a forest knows by heart, and import pyplot.
+    sys.modules.update({"matplotlib.pyplot": None})  # type: ignore[dict-item]
     mlflow.sklearn.autolog(
         log_models=False, log_datasets=False, log_post_training_metrics=False, log_model_signatures=False, silent=True
     )
     model.fit(x, y)
-    mlflow.sklearn.autolog(disable=True, silent=True)  # the folds of the cross-validation are not runs
-    found = measures(model, x_test, y_test)
-    if given.cv:
-        found |= cross_validated(blank, x, y, given.cv)
+    mlflow.sklearn.autolog(disable=True, silent=True)
+    found = measures(model, x_test, y_test) | folds.result()
     now = int(time.time() * 1000)
     own = {
         "data": source,
@@ -213,6 +226,8 @@ def main() -> None:
     frame, source = read(given.data)
     target = given.target or ("target" if "species" not in frame and "target" in frame else "species")
     parts = split(frame, target, source, given)  # before there is a run: bad data leaves none behind
+    # Begun before MLflow is imported: its folds are no runs, and another core does them while this one goes on.
+    folds = Beside(cross_validated, forest(given), parts[0], parts[2], given.cv)
 
     import mlflow
 
@@ -220,7 +235,7 @@ def main() -> None:
     job = os.environ.get("PLATFORM_JOB")
     run = mlflow.start_run(tags={"platform.job": job} if job else None)
     try:
-        lines = train(parts, frame, target, source, given)
+        lines = train(parts, folds, frame, target, source, given)
     except (KeyboardInterrupt, SystemExit):
         mlflow.end_run("KILLED")
         raise
