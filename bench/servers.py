@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import subprocess
@@ -203,9 +204,24 @@ def wait(container: Container, target: Target) -> None:
     raise RuntimeError(f"{container.name} does not answer:\n{container.logs(tail=40).decode()}")
 
 
-def job(platform: Platform, target: Target, program: str, *arguments: str) -> tuple[float, str]:
-    """Seconds of `docker run` of a program of this directory in the job image, and what it printed."""
-    image, network = platform.facts["job_image"], platform.facts["network"]
+@contextlib.contextmanager
+def as_installed(platform: Platform) -> Iterator[str]:
+    """The job image with its packages as an installer leaves them that was told nothing: without bytecode."""
+    image = f"{platform.name}/as-installed"
+    lines = f"FROM {platform.facts['job_image']}\nUSER 0\nRUN find / -xdev -name '*.pyc' -delete\nUSER 10005\n"
+    client = docker.from_env()
+    client.images.build(fileobj=io.BytesIO(lines.encode()), tag=image, rm=True, forcerm=True)
+    try:
+        yield image
+    finally:
+        client.images.remove(image)
+
+
+def job(
+    platform: Platform, target: Target, program: str, *arguments: str, image: str | None = None
+) -> tuple[float, str]:
+    """Seconds of `docker run` of a program of this directory in the job image, or another, and what it printed."""
+    image, network = image or platform.facts["job_image"], platform.facts["network"]
     container = f"{platform.name}-{program.removesuffix('.py')}".replace("_", "-")
     mounts = [f"--volume={ROOT}/bench:/job/bench:ro", f"--volume={ROOT}/ml:/job/code:ro"]
     environment = [f"--env=MLFLOW_TRACKING_URI={target.uri}", "--env=MLFLOW_DISABLE_TELEMETRY=true", "--workdir=/tmp"]
