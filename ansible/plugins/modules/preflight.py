@@ -6,6 +6,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import sys
 import time
 from typing import Any
 
@@ -68,8 +69,8 @@ EXAMPLES = """
 RETURN = """
 host:
   description: >-
-    What was seen - lock (path, owner, holder, held_by), os (id, version, codename, name), time, cores,
-    memory_mb, disk (free GB by path), service_mgr, euid, login (user, uses_docker), apt, apt_mirror,
+    What was seen - lock (path, owner, holder, held_by), python (its path), os (id, version, codename, name), time,
+    cores, memory_mb, disk (free GB by path), service_mgr, euid, login (user, uses_docker), apt, apt_mirror,
     unread_certificates (services), provisioned (whether it has Compose files), ports (port, address, owner), docker
     (installed, working, error, server_version, compose_version, root), images, volumes, minio_written_by, containers
     (name, service, project, platform, config_hash, image, image_id, state, status, health, ports), other_ports,
@@ -123,6 +124,7 @@ def main() -> None:
         module.fail_json(msg=f"The host's engine works, but does not answer. {error}. Run again when it is less busy.")
     host = {
         "lock": lock(module),
+        "python": sys.executable,
         "os": system,
         "cores": os.cpu_count() or 1,
         "memory_mb": memory_mb(),
