@@ -49,7 +49,9 @@ def test_the_first_run_ends_with_a_summary(platform) -> None:
 
 def test_a_second_run_changes_nothing_and_a_dry_run_foretells_it(platform) -> None:
     assert changed(play("provision", platform.inventory, "--check").stdout) == 0
-    assert changed(play("provision", platform.inventory).stdout) == 0
+    said = play("provision", platform.inventory).stdout
+    assert changed(said) == 0
+    assert "Start every service and wait until it is healthy" in "".join(re.findall(r"(?m)^TASK.*\nskipping", said))
 
 
 def test_a_container_that_is_not_what_the_files_say_is_put_right(platform, tmp_path: Path) -> None:
