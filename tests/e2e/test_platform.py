@@ -49,7 +49,28 @@ def test_the_first_run_ends_with_a_summary(platform) -> None:
 
 def test_a_second_run_changes_nothing_and_a_dry_run_foretells_it(platform) -> None:
     assert changed(play("provision", platform.inventory, "--check").stdout) == 0
-    assert changed(play("provision", platform.inventory).stdout) == 0
+    said = play("provision", platform.inventory).stdout
+    assert changed(said) == 0
+    assert "Start every service and wait until it is healthy" in "".join(re.findall(r"(?m)^TASK.*\nskipping", said))
+
+
+def test_a_container_that_is_not_what_the_files_say_is_put_right(platform, tmp_path: Path) -> None:
+    """As it is after a run that ended between writing the files and starting the services."""
+    other = tmp_path / "other.yml"
+    other.write_text("services: {gateway: {pids_limit: 99}}\n")
+    files = [*(Path(f"/opt/{platform.name}/{name}.yml") for name in ("compose", *SERVICES)), other]
+    docker("compose", *(f"--file={file}" for file in files), "up", "--detach", "--wait", "--no-deps", "gateway")
+    limit = ("inspect", "--format", "{{.HostConfig.PidsLimit}}", f"{platform.name}-gateway-1")
+    assert docker(*limit) == "99\n"
+    assert changed(play("provision", platform.inventory, "--check").stdout) == 1
+    assert changed(play("provision", platform.inventory).stdout) == 1
+    assert docker(*limit) != "99\n"
+
+
+def test_a_stopped_service_is_started_and_waited_for(platform) -> None:
+    docker("stop", f"{platform.name}-gateway-1")
+    assert changed(play("provision", platform.inventory).stdout) == 1
+    wait_healthy(platform, seconds=1)
 
 
 def test_every_container_is_hardened(platform) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import jinja2
 import pytest
+import yaml
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from minio import Minio
@@ -17,7 +18,7 @@ from minio.error import MinioAdminException
 
 from tests.e2e.minio_server import ROOT, MinioServer, Play, admin_of, can_log_in
 
-POLICY = ROOT / "ansible/roles/object_store/templates/policy.json.j2"
+ROLE = yaml.safe_load((ROOT / "ansible/roles/object_store/vars/main.yml").read_text())
 READ = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::*"}],
@@ -48,7 +49,7 @@ class Tenant:
 def tenant(minio_server: MinioServer, tmp_path_factory: pytest.TempPathFactory) -> Tenant:
     play = Play(minio_server, tmp_path_factory.mktemp("tenant"))
     bucket = f"tenant-{uuid.uuid4().hex[:8]}"
-    document = json.loads(jinja2.Template(POLICY.read_text()).render(platform_bucket=bucket))
+    document = json.loads(jinja2.Template(json.dumps(ROLE["_object_store_document"])).render(platform_bucket=bucket))
     play.apply("bucket", name=bucket, object_lock=True, noncurrent_days=30)
     play.apply("policy", name=bucket, document=document)
     play.apply("user", name=bucket, secret=SECRET, policies=[bucket])

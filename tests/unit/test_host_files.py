@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from plays import ROOT, results, run
 
 ME = {"owner": os.getuid(), "group": os.getgid()}
@@ -34,9 +35,10 @@ def template(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_check_apply_check_apply_changes_only_where_something_is_to_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("here", [False, True])
+def test_check_apply_check_apply_changes_only_where_something_is_to_do(tmp_path: Path, here: bool) -> None:
     template(tmp_path, "{% for thing in things %}\n{{ name }}: {{ thing }}\n{% endfor %}\n\n")
-    step = task(tmp_path)
+    step = task(tmp_path, here=here)
     done = results(tmp_path, [{**step, "check_mode": True}, step, {**step, "check_mode": True}, step])
     assert [entry["changed"] for entry in done] == [True, True, False, False]
     assert done[1]["changed_files"] == [str(tmp_path / "host"), str(tmp_path / "host/a"), str(tmp_path / "host/secret")]
@@ -45,6 +47,20 @@ def test_check_apply_check_apply_changes_only_where_something_is_to_do(tmp_path:
     assert (tmp_path / "host/a").stat().st_mode & 0o7777 == 0o644
     assert (tmp_path / "host/secret").read_text() == "p4ssw0rd"
     assert (tmp_path / "host/secret").stat().st_mode & 0o7777 == 0o400
+
+
+def test_the_controller_s_own_files_are_written_whatever_host_the_play_is_at(tmp_path: Path) -> None:
+    template(tmp_path, "x")
+    nowhere = {"ansible_connection": "ssh", "ansible_host": "192.0.2.1", "ansible_become": True}
+    step = task(tmp_path, here=True)
+    (done,) = results(tmp_path, [{**step, "vars": {**step["vars"], **nowhere}}])
+    assert done["changed"] and (tmp_path / "host/a").read_text() == "x"
+    assert (tmp_path / "host/a").stat().st_uid == os.getuid()
+
+
+def test_what_the_controller_s_files_lack_is_said(tmp_path: Path) -> None:
+    (done,) = results(tmp_path, [{"host_files": {"here": True, "files": [{"content": "x", "mod": "0644"}]}}])
+    assert done["failed"] and "dest" in done["msg"] and "mod" in done["msg"]
 
 
 def test_it_renders_as_the_builtin_template_does(tmp_path: Path) -> None:
@@ -68,12 +84,13 @@ def test_a_drifted_mode_or_content_is_repaired_and_shown(tmp_path: Path) -> None
     assert "mode 0700" in done.stdout and "mode 0750" in done.stdout
 
 
-def test_a_secret_is_in_no_output_even_when_its_task_fails(tmp_path: Path) -> None:
+@pytest.mark.parametrize("here", [False, True])
+def test_a_secret_is_in_no_output_even_when_its_task_fails(tmp_path: Path, here: bool) -> None:
     template(tmp_path, "x")
     (tmp_path / "file").write_text("")
-    good = run(tmp_path, [task(tmp_path)], "--diff", "-vvvv", callback="default")
+    good = run(tmp_path, [task(tmp_path, here=here)], "--diff", "-vvvv", callback="default")
     assert "content is secret and has changed" in good.stdout
-    broken = task(tmp_path)
+    broken = task(tmp_path, here=here)
     broken["host_files"]["files"][0]["dest"] = str(tmp_path / "file/below")
     bad = run(tmp_path, [broken], "--diff", "-vvvv", callback="default")
     assert bad.returncode != 0
@@ -124,7 +141,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_pa
         "import os; write(sys.argv[2], b'x' * 100000, 0o644, os.getuid(), os.getgid())"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(ROOT / "ansible/plugins/modules"), str(tmp_path / "a")],
+        [sys.executable, "-c", program, str(ROOT / "ansible/plugins/module_utils"), str(tmp_path / "a")],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
         capture_output=True,
         text=True,
@@ -136,8 +153,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_pa
 
 
 def test_no_space_left_comes_with_what_to_do() -> None:
-    sys.path.append(str(ROOT / "ansible/plugins/modules"))
-    from host_files import advice
+    from module_utils.host_files import advice
 
     assert "no space left" in advice(errno.ENOSPC)
     assert advice(errno.EISDIR) == ""

@@ -76,7 +76,7 @@ def test_a_certificate_that_was_written_and_not_yet_read_is_noticed(tmp_path: Pa
 def test_without_docker_there_is_nothing_to_see_and_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(ROOT))
     began = time.monotonic()
-    seen = host_engine.look_at_engine("mlflow", ["minio"], {"minio": "mlflow-minio"})
+    seen = host_engine.look_at_engine("mlflow", "/opt/none", ["minio"], {"minio": "mlflow-minio"})
     assert not seen["docker"]["installed"] and seen["volumes"] == [] and time.monotonic() - began < 0.1
 
 
@@ -86,7 +86,7 @@ def test_an_engine_that_does_not_answer_is_quoted(tmp_path: Path, monkeypatch: p
     )
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    seen = host_engine.look_at_engine("mlflow", ["minio"], {"minio": "mlflow-minio"})
+    seen = host_engine.look_at_engine("mlflow", "/opt/none", ["minio"], {"minio": "mlflow-minio"})
     assert not seen["docker"]["working"] and "Cannot connect" in seen["docker"]["error"]
 
 
@@ -101,7 +101,7 @@ def test_somebody_s_project_of_the_same_name_is_seen(tmp_path: Path, monkeypatch
     )
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert host_engine.look_at_engine("mlflow", ["web"], {})["namesakes"] == ["web-1"]
+    assert host_engine.look_at_engine("mlflow", "/opt/none", ["web"], {})["namesakes"] == ["web-1"]
 
 
 def test_an_engine_that_answers_only_in_part_leads_to_no_conclusion(
@@ -117,4 +117,28 @@ def test_an_engine_that_answers_only_in_part_leads_to_no_conclusion(
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(host_engine.EngineError, match="docker volume inspect: the daemon is shutting down"):
-        host_engine.look_at_engine("mlflow", ["minio"], {"minio": "mlflow-minio"})
+        host_engine.look_at_engine("mlflow", "/opt/none", ["minio"], {"minio": "mlflow-minio"})
+
+
+SHA = "sha256:5ee"
+
+
+def test_what_compose_would_leave_alone_is_told_from_what_it_would_not() -> None:
+    said = {"Names": "lab-web-1", "Image": "platform/web:1", "State": "running", "Status": "Up (healthy)", "Ports": ""}
+    labels = {"platform.name": "lab", "com.docker.compose.service": "web", "com.docker.compose.config-hash": "c0"}
+    labels["com.docker.compose.image"] = SHA
+    listed = ",".join(f"{name}={value}" for name, value in labels.items())
+    web = host_engine.container({**said, "Labels": listed})
+    hashes, images = {"web": "c0"}, {"platform/web:1": SHA}
+    assert host_engine.are_applied([web], hashes, images)
+    assert host_engine.are_applied([], {}, images)
+    for containers, wanted, there in (
+        ([web], {"web": "c1"}, images),
+        ([web], hashes, {"platform/web:1": "sha256:another"}),
+        ([web], hashes, {}),
+        ([web], {**hashes, "new": "c2"}, images),
+        ([web, web], hashes, images),
+        ([web, {**web, "service": "gone"}], hashes, images),
+        ([web], {}, images),
+    ):
+        assert not host_engine.are_applied(containers, wanted, there)

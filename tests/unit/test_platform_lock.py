@@ -111,13 +111,25 @@ def test_of_many_at_once_one_gets_it(path: str) -> None:
         platform_lock.give_back(path)
 
 
-def test_the_module_takes_looks_and_gives_back(tmp_path: Path) -> None:
+def test_the_task_gives_back_what_its_owner_holds_and_nothing_else(tmp_path: Path) -> None:
     name = f"unit-{uuid.uuid4().hex[:8]}"
-    first = {"platform_lock": {"name": name, "state": "present", "owner": me()}}
-    other = {"platform_lock": {"name": name, "state": "present", "owner": {**me(), "pid": os.getppid(), "start": "2"}}}
-    back = {"platform_lock": {"name": name, "owner": me()}}
-    done = results(tmp_path, [first, {**other, "check_mode": True}, other, back, {**other, "check_mode": True}])
-    assert [entry["changed"] for entry in done] == [False] * 5
-    assert [entry.get("failed", False) for entry in done] == [False, True, True, False, False]
-    assert f"remove {done[0]['path']}" in done[2]["msg"]
-    assert not os.path.exists(done[0]["path"])
+    path = platform_lock.lock_path(name)
+    platform_lock.take(path, me())
+    back = {"platform_lock": {"name": name, "owner": me(), "python": sys.executable}}
+    other = {"platform_lock": {**back["platform_lock"], "owner": {**me(), "pid": os.getppid()}}}
+    there = {"stat": {"path": path}}
+    steps = [{**back, "check_mode": True}, other, there, back, there, back]
+    done = results(tmp_path, steps)
+    assert [entry["changed"] for entry in done if "stat" not in entry] == [False] * 4
+    assert [entry["stat"]["exists"] for entry in done if "stat" in entry] == [True, False]
+
+
+def test_a_lock_that_cannot_be_given_back_is_named_with_the_reason(tmp_path: Path) -> None:
+    name = f"unit-{uuid.uuid4().hex[:8]}"
+    path = Path(platform_lock.lock_path(name))
+    path.mkdir()
+    try:
+        (done,) = results(tmp_path, [{"platform_lock": {"name": name, "owner": me(), "python": sys.executable}}])
+    finally:
+        path.rmdir()
+    assert done["failed"] and "Is a directory" in done["msg"] and path.name in done["msg"]

@@ -173,11 +173,12 @@ def name() -> str:
 
 
 def test_the_real_host_is_looked_at_and_the_lock_is_taken(tmp_path: Path, name: str) -> None:
+    held = {"owner": "{{ result_0.host.lock.owner }}", "python": "{{ result_0.host.python }}"}
     done, back, dry, look = results(
         tmp_path,
         [
             task(name),
-            {"platform_lock": {"name": name, "owner": "{{ result_0.host.lock.owner }}"}},
+            {"platform_lock": {"name": name, **held}},
             {**task(name), "check_mode": True},
             {
                 "preflight": {

@@ -8,8 +8,9 @@ import os
 import re
 import secrets
 import string
-import tempfile
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -17,6 +18,11 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible.plugins.action import ActionBase
+
+# Ansible finds module_utils for modules only; an action plugin shares them as a plain package.
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from module_utils.host_files import write
 
 # For each key: how long a generated value is, and the lengths its service accepts.
 KEYS: dict[str, tuple[int, int, int]] = {
@@ -122,23 +128,14 @@ def one_at_a_time(path: str) -> Iterator[None]:
 
 
 def save(path: str, text: str) -> None:
-    """Replace `path` by `text` at once, readable by its owner only.
+    """Replace `path` by `text` at once, readable by its owner only, who stays the same.
 
     Raises:
         OSError: it cannot be written; the old file is as it was.
     """
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-            if os.geteuid() == 0 and os.path.exists(path):
-                os.fchown(stream.fileno(), os.stat(path).st_uid, os.stat(path).st_gid)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    kept = os.stat(path) if os.geteuid() == 0 and os.path.exists(path) else None
+    owner, group = (kept.st_uid, kept.st_gid) if kept else (os.geteuid(), os.getegid())
+    write(path, text.encode(), 0o600, owner, group)
 
 
 class ActionModule(ActionBase):

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.template import trust_as_template
 
 from ansible.plugins.action import ActionBase
+
+# Ansible finds module_utils for modules only; an action plugin shares them as a plain package.
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from module_utils.host_files import bring_about, specification
 
 
 class ActionModule(ActionBase):
@@ -26,8 +33,24 @@ class ActionModule(ActionBase):
         if not isinstance(entries, list):
             raise AnsibleActionFail(f"host_files: files must be a list, not {type(entries).__name__}")
         arguments["files"] = [self._ready(entry, root, task_vars or {}) for entry in entries]
-        result.update(self._execute_module(module_name="host_files", module_args=arguments, task_vars=task_vars))
+        here = boolean(arguments.pop("here", False))
+        result.update(self._write_here(arguments) if here else self._send(arguments, task_vars))
         return result
+
+    def _send(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """Have the module write on the host, and return what it says."""
+        return dict(self._execute_module(module_name="host_files", module_args=arguments, task_vars=task_vars))
+
+    def _write_here(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Do on the controller, at once, what the module would do on a host."""
+        validated = ArgumentSpecValidator(specification()).validate(arguments)
+        if validated.error_messages:
+            raise AnsibleActionFail(f"host_files: {'; '.join(validated.error_messages)}")
+        given = validated.validated_parameters
+        for entry, key in [(one, "path") for one in given["directories"]] + [(one, "dest") for one in given["files"]]:
+            entry[key] = self._loader.path_dwim(entry[key])
+        given["remove"] = [self._loader.path_dwim(path) for path in given["remove"]]
+        return bring_about(given, self._task.check_mode)
 
     def _ready(self, entry: dict[str, Any], root: str, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return `entry` with its content rendered and encoded, as the module takes it."""

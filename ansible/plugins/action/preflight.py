@@ -146,8 +146,18 @@ class ActionModule(ActionBase):
     def _give_back(self, host: dict[str, Any] | None, task_vars: dict[str, Any] | None) -> None:
         """Give back the lock that was taken: what preflight refuses does not keep others waiting."""
         if host and not host["lock"]["holder"]:
-            released = {"name": self._task.args["platform_name"], "owner": host["lock"]["owner"], "state": "absent"}
-            self._execute_module(module_name="platform_lock", module_args=released, task_vars=task_vars)
+            task = self._task.copy()
+            held = {"owner": host["lock"]["owner"], "python": host["python"]}
+            task.args = {"name": self._task.args["platform_name"], **held}
+            self._shared_loader_obj.action_loader.get(
+                "platform_lock",
+                task=task,
+                connection=self._connection,
+                play_context=self._play_context,
+                loader=self._loader,
+                templar=self._templar,
+                shared_loader_obj=self._shared_loader_obj,
+            ).run(task_vars=task_vars)
 
     def _given(self, task_vars: dict[str, Any]) -> set[str]:
         """Return the names of the variables that inventory and command line set for this host."""

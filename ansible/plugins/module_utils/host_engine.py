@@ -48,7 +48,7 @@ def published(text: str) -> list[dict[str, Any]]:
 
 
 def container(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return name, image, state, health and ports of one line of `docker ps`."""
+    """Return name, image, state, health, ports and what Compose wrote on it, of one line of `docker ps`."""
     status = entry["Status"]
     words = ("unhealthy", "healthy", "starting")
     labels = dict(label.partition("=")[::2] for label in entry["Labels"].split(",") if "=" in label)
@@ -57,7 +57,9 @@ def container(entry: dict[str, Any]) -> dict[str, Any]:
         "service": labels.get("com.docker.compose.service", ""),
         "project": labels.get("com.docker.compose.project", ""),
         "platform": labels.get("platform.name", ""),
+        "config_hash": labels.get("com.docker.compose.config-hash", ""),
         "image": entry["Image"],
+        "image_id": labels.get("com.docker.compose.image", ""),
         "state": entry["State"],
         "status": status,
         "health": next((word for word in words if f"({word})" in status or f": {word})" in status), "none"),
@@ -65,11 +67,40 @@ def container(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def look_at_engine(platform_name: str, services: list[str], volumes: dict[str, str]) -> dict[str, Any]:
+def pairs(text: str) -> dict[str, str]:
+    """Return the second word of every line by its first."""
+    words = text.split()
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def hashing(platform_dir: str, services: list[str]) -> tuple[str, ...]:
+    """Return the call that prints each service in the Compose files and the hash of what they say about it."""
+    files = (os.path.join(platform_dir, f"{name}.yml") for name in ("compose", *services))
+    return ("compose", *(part for file in files for part in ("--file", file)), "config", "--hash", "*")
+
+
+def are_applied(containers: list[dict[str, Any]], hashes: dict[str, str], images: dict[str, str]) -> bool:
+    """Return whether Compose would leave every container of a project as it is, make none and remove none.
+
+    Args:
+        containers: the project's.
+        hashes: what the Compose files say, by service.
+        images: image identifiers by reference, as they are now.
+    """
+    return sorted(entry["service"] for entry in containers) == sorted(hashes) and all(
+        entry["config_hash"] == hashes[entry["service"]] and entry["image_id"] == images.get(entry["image"])
+        for entry in containers
+    )
+
+
+def look_at_engine(
+    platform_name: str, platform_dir: str, services: list[str], volumes: dict[str, str]
+) -> dict[str, Any]:
     """Return the engine's state.
 
     Args:
         platform_name: whose containers count as ours.
+        platform_dir: where its Compose files are.
         services: what should run on this host.
         volumes: the platform's volumes by service.
 
@@ -77,7 +108,8 @@ def look_at_engine(platform_name: str, services: list[str], volumes: dict[str, s
         docker (installed, working, error, server_version, compose_version, root), images (our references), volumes
         (which of ours exist), minio_written_by, containers (ours), other_ports (port, address and container of others),
         namesakes (others' containers whose Compose project is called like the platform), absent (services without a
-        container), all_running, all_healthy.
+        container), all_running, all_healthy, applied (whether the containers are what the Compose files say, no more
+        and no less).
 
     Raises:
         EngineError: a working engine does not answer one of the questions.
@@ -86,14 +118,23 @@ def look_at_engine(platform_name: str, services: list[str], volumes: dict[str, s
     engine.update(server_version="", compose_version="", root="/var/lib/docker")
     seen: dict[str, Any] = {"docker": engine, "images": [], "volumes": [], "minio_written_by": None, "containers": []}
     seen.update(other_ports=[], namesakes=[], absent=services, all_running=False, all_healthy=False)
+    seen["applied"] = False
     if not engine["installed"]:
         return seen
     calls = {
         "info": ("info", "--format", "{{json .}}"),
         "compose": ("compose", "version", "--short"),
-        "images": ("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=platform/*"),
+        "images": (
+            "images",
+            "--no-trunc",
+            "--format",
+            "{{.Repository}}:{{.Tag}} {{.ID}}",
+            "--filter",
+            "reference=platform/*",
+        ),
         "volumes": ("volume", "inspect", *volumes.values()),
         "containers": ("ps", "--all", "--format", "{{json .}}"),
+        "hashes": hashing(platform_dir, services),
     }
     with ThreadPoolExecutor(len(calls)) as pool:
         asked = {name: pool.submit(docker, call) for name, call in calls.items()}
@@ -111,7 +152,8 @@ def look_at_engine(platform_name: str, services: list[str], volumes: dict[str, s
         problem = answers[question][1]
         if problem and not (question == "volumes" and "no such volume" in problem.lower()):
             raise EngineError(f"docker {' '.join(calls[question][:2])}: {problem}")
-    seen["images"] = answers["images"][0].split()
+    images = pairs(answers["images"][0])
+    seen["images"] = list(images)
     found = {volume["Name"]: volume["Mountpoint"] for volume in json.loads(answers["volumes"][0] or "[]")}
     seen["volumes"] = sorted(found)
     if volumes.get("minio") in found:
@@ -127,4 +169,6 @@ def look_at_engine(platform_name: str, services: list[str], volumes: dict[str, s
     seen["all_running"] = set(services) <= running
     healthy = {entry["service"] for entry in seen["containers"] if entry["health"] == "healthy"}
     seen["all_healthy"] = set(services) <= healthy
+    # Files that are absent or say nothing sensible have no hashes, and nothing is like them.
+    seen["applied"] = are_applied(seen["containers"], pairs(answers["hashes"][0]), images)
     return seen

@@ -6,6 +6,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import sys
 import time
 from typing import Any
 
@@ -68,12 +69,13 @@ EXAMPLES = """
 RETURN = """
 host:
   description: >-
-    What was seen - lock (path, owner, holder, held_by), os (id, version, codename, name), time, cores,
-    memory_mb, disk (free GB by path), service_mgr, euid, login (user, uses_docker), apt, apt_mirror,
+    What was seen - lock (path, owner, holder, held_by), python (its path), os (id, version, codename, name), time,
+    cores, memory_mb, disk (free GB by path), service_mgr, euid, login (user, uses_docker), apt, apt_mirror,
     unread_certificates (services), provisioned (whether it has Compose files), ports (port, address, owner), docker
     (installed, working, error, server_version, compose_version, root), images, volumes, minio_written_by, containers
-    (name, service, project, platform, image, state, status, health, ports), other_ports, namesakes, absent (services
-    without a container), all_running, all_healthy.
+    (name, service, project, platform, config_hash, image, image_id, state, status, health, ports), other_ports,
+    namesakes, absent (services without a container), all_running, all_healthy, applied (whether the containers are
+    what the Compose files say, no more and no less).
   returned: when there are no findings
   type: dict
 """
@@ -115,11 +117,14 @@ def main() -> None:
     with open("/proc/1/comm", encoding="utf-8") as stream:
         first_process = stream.read().strip()
     try:
-        engine = look_at_engine(parameters["platform_name"], parameters["services"], parameters["volumes"])
+        engine = look_at_engine(
+            *(parameters[name] for name in ("platform_name", "platform_dir", "services", "volumes"))
+        )
     except EngineError as error:
         module.fail_json(msg=f"The host's engine works, but does not answer. {error}. Run again when it is less busy.")
     host = {
         "lock": lock(module),
+        "python": sys.executable,
         "os": system,
         "cores": os.cpu_count() or 1,
         "memory_mb": memory_mb(),
