@@ -120,6 +120,11 @@ class Platform:
         }
         return list(docker.from_env().containers.list(filters=filters))
 
+    def images(self) -> list[str]:
+        """What its services and its jobs run from."""
+        found = {str(container.attrs["Config"]["Image"]) for container in self.containers()}
+        return sorted(found | {self.facts["job_image"]})
+
     def service(self, name: str) -> Container:
         """The container of one service."""
         return docker.from_env().containers.get(f"{self.name}-{name}-1")
