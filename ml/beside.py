@@ -11,12 +11,15 @@ from typing import Any, Generic, TypeVar
 from tables import InputError
 
 Result = TypeVar("Result")
+# They end the process that asked, which ends this one.
+SIGNALS = {signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_DFL}
 
 
 def answer(sender: Connection, work: Callable[..., Any], given: tuple[Any, ...]) -> None:
-    """Send what the work returns, or the error it raises; signals are the parent's affair, which ends this process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Send what the work returns, or the error it raises."""
+    for number, handler in SIGNALS.items():
+        signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     try:
         sender.send((work(*given), None))
     except Exception as error:
@@ -30,7 +33,9 @@ class Beside(Generic[Result]):
         fork = multiprocessing.get_context("fork")
         self._answer, sender = fork.Pipe(duplex=False)
         self._process = fork.Process(target=answer, args=(sender, work, given), daemon=True)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until the new process has its own handlers
         self._process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         sender.close()  # so that the answer ends with the process that sends it
 
     def result(self) -> Result:
@@ -38,7 +43,12 @@ class Beside(Generic[Result]):
         try:
             found, error = self._answer.recv()
         except EOFError as ended:
-            raise InputError("cross-validation was killed for want of memory: give more, or --cv 0") from ended
+            self._process.join()
+            if self._process.exitcode != -signal.SIGKILL:
+                raise
+            raise InputError(
+                "cross-validation was killed for want of memory: give the job more (platform_job_memory), or --cv 0"
+            ) from ended
         if error:
             raise error
         return found  # type: ignore[no-any-return]

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ALIAS = "champion"
-# Of two models that are right equally often, a difference in log loss below this is noise.
-LOG_LOSS_TOLERANCE = 0.01
+# Sums of the same numbers in another order differ by less.
+ROUNDING = 1e-9
 
 
 def scores(model: Any, features: pd.DataFrame, truth: Sequence[Any]) -> tuple[float, float]:
@@ -28,7 +28,7 @@ def no_worse(challenger: tuple[float, float], champion: tuple[float, float]) -> 
     """Whether the challenger's (accuracy, log loss) is at least the champion's."""
     if challenger[0] != champion[0]:
         return challenger[0] > champion[0]
-    return challenger[1] <= champion[1] + LOG_LOSS_TOLERANCE
+    return challenger[1] <= champion[1] + ROUNDING
 
 
 def obstacle(model: Any, columns: Sequence[str], classes: Sequence[Any]) -> str | None:

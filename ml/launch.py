@@ -32,6 +32,7 @@ STAY_OUTSIDE = {"launch.py", "engines.py", "travel.py", "quickstart.py"}
 STOP_SECONDS = 30  # what a job gets to mark its run, before it is killed
 ABANDONED_SECONDS = 3600  # after which another controller's finished container is nobody's
 KILLED = 137
+RUN_LEFT = 3  # as tracking.py has it, which stays inside
 CONNECTION = (
     "platform_name",
     "engines",
@@ -80,9 +81,7 @@ def labels(platform: dict[str, Any], job: str) -> dict[str, str]:
     }
 
 
-def create(
-    client: DockerClient, platform: dict[str, Any], job: str, command: list[str], retries: int | None
-) -> Container:
+def create(client: DockerClient, platform: dict[str, Any], job: str, command: list[str]) -> Container:
     """A job container, not started; raises JobError when image or network is missing."""
     from docker.errors import APIError, ImageNotFound, NotFound
     from docker.types import Mount
@@ -94,8 +93,6 @@ def create(
     }
     if platform["ca"]:
         environment["MLFLOW_TRACKING_SERVER_CERT_PATH"] = "/job/ca.crt"
-    if retries is not None:
-        environment["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = str(retries)
     try:
         client.networks.get(platform["network"])
     except NotFound as error:
@@ -171,24 +168,25 @@ def job_container(
     job: str,
     command: list[str],
     files: dict[str, Path],
-    retries: int | None,
 ) -> Iterator[Container]:
-    """A container with the files, the scripts and the login in /job, removed with its volume whatever happens."""
-    container = create(client, platform, job, command, retries)
+    """A container with the files, scripts and login in /job, removed in the end unless `clear` has to end its run."""
+    container = create(client, platform, job, command)
     try:
         container.put_archive("/job", travel.pack(files | code() | trust(platform)))
         yield container
     finally:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        container.remove(force=True, v=True)
+        container.reload()
+        if container.attrs["State"]["ExitCode"] != RUN_LEFT:  # 0 while it runs
+            container.remove(force=True, v=True)
         signal.signal(signal.SIGINT, before)
 
 
-def reap(client: DockerClient, platform: dict[str, Any], jobs: Sequence[str]) -> None:
+def reap(client: DockerClient, platform: dict[str, Any], jobs: Sequence[str]) -> bool:
     """Mark the runs these jobs left RUNNING as KILLED, from a job container: only there is MLflow known."""
     command = ["python", "/job/code/mlflow_reap.py", *jobs]
-    with job_container(client, platform, f"reap-{secrets.token_hex(4)}", command, {}, retries=2) as container:
-        follow(container)
+    with job_container(client, platform, f"reap-{secrets.token_hex(4)}", command, {}) as container:
+        return follow(container) == 0
 
 
 def abandoned(container: Container) -> bool:
@@ -218,14 +216,14 @@ def clear(client: DockerClient, platform: dict[str, Any]) -> None:
     }
     found = client.containers.list(all=True, filters=filters, ignore_removed=True)
     gone = [container for container in found if abandoned(container)]
+    jobs = [job for container in gone if not (job := container.labels["platform.job"]).startswith("reap-")]
+    if jobs:
+        print(f"ending the runs of {len(jobs)} job(s) that an earlier call left behind", file=sys.stderr)
+        if not reap(client, platform, jobs):
+            return  # their containers are all that is known of them
     for container in gone:
         with contextlib.suppress(NotFound):
             container.remove(force=True, v=True)
-    jobs = [container.labels["platform.job"] for container in gone]
-    jobs = [job for job in jobs if not job.startswith("reap-")]
-    if jobs:
-        print(f"removed {len(jobs)} job container(s) that an earlier call left behind", file=sys.stderr)
-        reap(client, platform, jobs)
 
 
 def launch(platform: dict[str, Any], host: str | None, verb: str, given: Sequence[str]) -> int:
@@ -254,8 +252,7 @@ def run(
     clear(client, platform)
     job = f"{verb}-{secrets.token_hex(4)}"
     command = ["python", f"/job/code/{SCRIPTS[verb]}", *arguments]
-    retries = 2 if verb == "predict" else None
-    with job_container(client, platform, job, command, files, retries) as running:
+    with job_container(client, platform, job, command, files) as running:
         status = follow(running)
         if status == 0 and output:
             try:
@@ -272,6 +269,8 @@ def run(
                 else "start it again"
             )
             print(f"error: the job was killed: {why}", file=sys.stderr)
+    if status == RUN_LEFT:
+        print("note: the next job ends it, if it can: make train, or make predict", file=sys.stderr)
     if status == KILLED and verb == "train":
         reap(client, platform, [job])
     return status

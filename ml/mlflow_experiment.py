@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -34,7 +33,12 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--n-estimators", type=int, default=100, help="trees in the forest (%(default)s)")
     parser.add_argument("--max-depth", type=int, help="levels of a tree (default: as many as it takes)")
     parser.add_argument("--test-size", type=float, default=0.2, help="share of the rows held out (%(default)s)")
-    parser.add_argument("--seed", type=int, default=42, help="of split and forest (%(default)s)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=42,
+        help="of split and forest; another one shows the champion rows it was fitted to (%(default)s)",
+    )
     parser.add_argument("--cv", type=int, default=5, help="folds of the cross-validation, 0 for none (%(default)s)")
     given = parser.parse_args(argv)
     checks = (
@@ -168,7 +172,7 @@ def register(model: Any, features: pd.DataFrame, name: str) -> str:
 
 def train(
     parts: list[Any],
-    folds: Beside[dict[str, float]],
+    folds: Beside[dict[str, float]] | None,
     frame: pd.DataFrame,
     target: str,
     source: str,
@@ -185,14 +189,12 @@ def train(
     run = mlflow.active_run()
     assert run is not None
     model = forest(given)
-    # Autolog would draw the confusion matrix of the rows it fitted, which a forest knows by heart, and import pyplot.
-    sys.modules.update({"matplotlib.pyplot": None})  # type: ignore[dict-item]
     mlflow.sklearn.autolog(
         log_models=False, log_datasets=False, log_post_training_metrics=False, log_model_signatures=False, silent=True
     )
     model.fit(x, y)
     mlflow.sklearn.autolog(disable=True, silent=True)
-    found = measures(model, x_test, y_test) | folds.result()
+    found = measures(model, x_test, y_test) | (folds.result() if folds else {})
     now = int(time.time() * 1000)
     own = {
         "data": source,
@@ -227,22 +229,23 @@ def main() -> None:
     target = given.target or ("target" if "species" not in frame and "target" in frame else "species")
     parts = split(frame, target, source, given)  # before there is a run: bad data leaves none behind
     # Begun before MLflow is imported: its folds are no runs, and another core does them while this one goes on.
-    folds = Beside(cross_validated, forest(given), parts[0], parts[2], given.cv)
+    folds = Beside(cross_validated, forest(given), parts[0], parts[2], given.cv) if given.cv else None
 
     import mlflow
 
-    mlflow.set_experiment(given.experiment)
+    with tracking.impatient():
+        mlflow.set_experiment(given.experiment)
     job = os.environ.get("PLATFORM_JOB")
     run = mlflow.start_run(tags={"platform.job": job} if job else None)
     try:
         lines = train(parts, folds, frame, target, source, given)
     except (KeyboardInterrupt, SystemExit):
-        mlflow.end_run("KILLED")
+        tracking.end_run("KILLED")
         raise
     except BaseException:
-        mlflow.end_run("FAILED")
+        tracking.end_run("FAILED")
         raise
-    mlflow.end_run()
+    tracking.end_run("FINISHED")
     print(f"Run          {tracking.public_uri()}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}")
     print("\n".join(lines))
 

@@ -17,13 +17,8 @@ import tracking
 if TYPE_CHECKING:
     import pandas as pd
 
-# Until MLflow has answered once it gets little time, so that a dead server is told within 20 s; a download gets more.
-PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-}
-DOWNLOAD_TIMEOUT_SECONDS = "60"
+# Once MLflow has answered: a prediction is quickly started again, so it does not outwait a server that dies.
+DOWNLOAD = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -111,12 +106,10 @@ def main() -> None:
     if given.input:
         frames = tables.chunks(given.input)
         frames = itertools.chain([next(frames)], frames)  # a file that cannot be read is told before MLflow is asked
-    timed_by_user = "MLFLOW_HTTP_REQUEST_TIMEOUT" in os.environ
-    for name, value in PATIENCE.items():
+    with tracking.impatient():
+        version = tracking.find_version(given.model_name, given.alias, given.version)
+    for name, value in DOWNLOAD.items():
         os.environ.setdefault(name, value)
-    version = tracking.find_version(given.model_name, given.alias, given.version)
-    if not timed_by_user:
-        os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = DOWNLOAD_TIMEOUT_SECONDS
     model, signature = tracking.load(given.model_name, version)
 
     first: list[pd.DataFrame] = []

@@ -18,12 +18,13 @@ def main() -> None:
     from mlflow import MlflowClient
 
     client = MlflowClient()
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    for job in jobs:
-        lost = client.search_runs(experiments, f"tags.`platform.job` = '{job}' and attributes.status = 'RUNNING'")
-        for run in lost:
-            client.set_terminated(run.info.run_id, "KILLED")
-            print(f"run {run.info.run_id} of job {job} was left running: marked KILLED")
+    with tracking.impatient():
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        for job in jobs:
+            lost = client.search_runs(experiments, f"tags.`platform.job` = '{job}' and attributes.status = 'RUNNING'")
+            for run in lost:
+                client.set_terminated(run.info.run_id, "KILLED")
+                print(f"run {run.info.run_id} of job {job} was left running: marked KILLED")
 
 
 if __name__ == "__main__":

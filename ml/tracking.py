@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import os
 import shutil
@@ -10,14 +11,24 @@ import signal
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from tables import InputError
 
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}
+RUN_LEFT = 3  # exit status
 # Importing makes half a million objects that stay. Looking through them again and again takes a tenth of a second,
 # and looking through them at exit a third.
 GARBAGE_THRESHOLD = 50_000
+
+
+class RunLeftError(Exception):
+    """A run could not be ended, and is RUNNING in MLflow for ever unless somebody else ends it."""
 
 
 def prepare() -> None:
@@ -38,6 +49,28 @@ def prepare() -> None:
         scratch = tempfile.mkdtemp(prefix="matplotlib-")
         atexit.register(shutil.rmtree, scratch, ignore_errors=True)
         os.environ["MPLCONFIGDIR"] = shutil.copytree(given, scratch, dirs_exist_ok=True)
+
+
+@contextlib.contextmanager
+def impatient() -> Iterator[None]:
+    """Until MLflow has answered once it gets little time, so that a dead server is told within 20 s."""
+    own = {name: value for name, value in PATIENCE.items() if name not in os.environ}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name in own:
+            del os.environ[name]
+
+
+def end_run(status: str) -> None:
+    """End the active run as FINISHED, FAILED or KILLED; raises RunLeftError when MLflow does not take it."""
+    import mlflow
+
+    try:
+        mlflow.end_run(status)
+    except Exception as error:
+        raise RunLeftError(f"{explain(error)}; the run could not be ended and stays RUNNING") from error
 
 
 def public_uri() -> str:
@@ -65,13 +98,16 @@ def stop(number: int, _frame: Any) -> NoReturn:
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Call `main` and exit: 0 done, 2 the input is at fault, 1 the server is, 143 stopped by SIGTERM."""
+    """Call `main` and exit: 0 done, 2 the input is at fault, 1 the server is, 3 it has a run left, 143 SIGTERM."""
     signal.signal(signal.SIGTERM, stop)
     try:
         main()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except RunLeftError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(RUN_LEFT)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)

@@ -130,7 +130,7 @@ def test_a_login_that_ends_in_the_middle_of_a_training_fails_it_and_what_was_log
             break
     ask("admin", "PATCH", "/2.0/mlflow/users/update-password", username="jobs", password="changed-meanwhile")
     _, errors = process.communicate(timeout=120)
-    assert process.returncode == 1 and "refuses this login: set MLFLOW_TRACKING_USERNAME" in errors, errors
+    assert process.returncode == 3 and "refuses this login: set MLFLOW_TRACKING_USERNAME" in errors, errors
     assert apply(TEAM)["changed"]
     (left,) = ask("admin", "POST", "/2.0/mlflow/runs/search", answer=True, **query)["runs"]
     assert {"key": "n_estimators", "value": "2000"} in left["data"]["params"]

@@ -7,6 +7,7 @@ import resource
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -117,27 +118,22 @@ def test_a_full_disk_leaves_the_old_predictions_and_no_rubbish(environment, tmp_
 
 
 def test_a_server_that_is_down_or_silent_is_told_within_20_seconds(environment, tmp_path: Path) -> None:
-    """Both at once: one port refuses, the other accepts and never answers."""
+    """All at once: one port refuses, the other accepts and never answers. What is imported is imported already."""
     with socket.socket() as closed, socket.socket() as silent:
         closed.bind(("127.0.0.1", 0))
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         addresses = [f"http://127.0.0.1:{port.getsockname()[1]}" for port in (closed, silent)]
-        started = [
-            subprocess.Popen(
-                [sys.executable, str(ML / "mlflow_pred.py")],
-                env=environment | {"MLFLOW_TRACKING_URI": address},
-                cwd=tmp_path,
-                text=True,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
+        started = {
+            (script, address): scripts.begin(script, (), tmp_path, environment | {"MLFLOW_TRACKING_URI": address})
+            for script in ("mlflow_pred.py", "mlflow_experiment.py")
             for address in addresses
-        ]
-        for address, process in zip(addresses, started, strict=True):
-            said = process.communicate(timeout=40)[1]
-            assert process.returncode == 1
-            assert f"MLflow does not answer at {address}: make status" in said
+        }
+        deadline = time.monotonic() + 20
+        for (_, address), call in started.items():
+            done = scripts.end(call, deadline - time.monotonic())
+            assert done.returncode == 1
+            assert f"MLflow does not answer at {address}: make status" in done.stderr
 
 
 def test_without_an_address_the_way_to_one_is_named(call) -> None:

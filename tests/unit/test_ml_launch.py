@@ -151,7 +151,7 @@ class Engine(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         while "Transfer-Encoding" in self.headers and (size := int(self.rfile.readline(), 16)):
             self.rfile.read(size + 2)
-        status, body = 200, {"ApiVersion": "1.41", "Id": "0" * 12, "State": {}, "Labels": {}}
+        status, body = 200, {"ApiVersion": "1.41", "Id": "0" * 12, "State": {"ExitCode": 0}, "Labels": {}}
         if self.lost and "/version" not in self.path:
             self.close_connection = True
             return

@@ -108,7 +108,8 @@ def test_what_is_written_in_frames_reads_back_whole(tmp_path: Path, name: str) -
         ((0.9, 0.3), (0.8, 0.1), True),
         ((0.8, 0.1), (0.9, 0.3), False),
         ((0.9, 0.3), (0.9, 0.3), True),
-        ((0.9, 0.305), (0.9, 0.3), True),
+        ((0.9, 0.3 + 1e-12), (0.9, 0.3), True),
+        ((0.9, 0.301), (0.9, 0.3), False),
         ((0.9, 0.4), (0.9, 0.3), False),
     ],
 )

@@ -172,14 +172,18 @@ def test_a_login_changed_in_the_middle_of_a_training_fails_it_and_what_was_logge
         network.root(f"cd {network.directory} && docker compose up --detach --wait")
         network.root(f"docker unpause $({find})")
         _, errors = training.communicate(timeout=300)
-    assert training.returncode == 1, errors
-    assert "refuses this login" in errors
+    assert training.returncode == 3, errors
+    assert "refuses this login" in errors and "stays RUNNING" in errors
     (left,) = logged(network)
     assert {"key": "n_estimators", "value": "3000"} in left["data"]["params"]
     mended = play("provision", network.inventory)
     assert changed(mended.stdout) == 1
     done = launch("train", network.connection, "--n-estimators", "10", "--cv", "0")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert logged(network)[0]["info"]["status"] == "KILLED"
+    assert not network.root(
+        f"docker ps --all --quiet --filter label=platform.job --filter label=platform.name={network.name}"
+    )
 
 
 def logged(network: Network) -> list[dict[str, Any]]:
