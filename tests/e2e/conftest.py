@@ -68,6 +68,14 @@ def launch(verb: str, connection: Path, *arguments: str, host: str | None = None
     return subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
 
 
+def with_exports(inventory: Path, home: Path, commands: str) -> subprocess.CompletedProcess[str]:
+    """Run commands in a shell that knows nothing but what `make env` prints, with a home of its own."""
+    exports = play("env", inventory, ANSIBLE_STDOUT_CALLBACK="plain").stdout
+    known = {"HOME": str(home), "PATH": f"{Path(sys.executable).parent}:{os.defpath}"}
+    shell = ["sh", "-euc", f"{exports}\n{commands}"]
+    return subprocess.run(shell, cwd=home, env=known, capture_output=True, text=True, check=False, timeout=120)
+
+
 @contextlib.contextmanager
 def one_host(directory: Path, name: str, first_port: int) -> Iterator[SimpleNamespace]:
     """An inventory of this host with names and ports of its own; what bears its name is removed before and after."""

@@ -74,9 +74,9 @@ class Gateway(SimpleNamespace):
         address = f"https://localhost:{self.ports[service]}{path}"
         return requests.request(method, address, verify=self.ca, timeout=120, **more)  # type: ignore[arg-type]
 
-    def raw(self, text: bytes, tls: bool = True) -> str:
-        """Send bytes to MLflow's port as they are, which no HTTP client would; return the whole answer."""
-        with socket.create_connection(("127.0.0.1", self.ports["mlflow"]), timeout=20) as plain:
+    def raw(self, text: bytes, tls: bool = True, service: str = "mlflow") -> str:
+        """Send bytes to a port as they are, which no HTTP client would; return the whole answer."""
+        with socket.create_connection(("127.0.0.1", self.ports[service]), timeout=20) as plain:
             context = ssl.create_default_context(cafile=self.ca)
             connection = context.wrap_socket(plain, server_hostname="localhost") if tls else plain
             connection.sendall(text)

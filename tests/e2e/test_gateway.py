@@ -141,6 +141,24 @@ def test_a_path_that_climbs_reaches_nobody(gateway: Gateway, service: str, climb
     assert gateway.ask("GET", service, "/a..b/c...d").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/minio/admin/v3/info", "403"),
+        ("//minio/admin/v3/info", "403"),
+        ("/./minio/admin/v3/info", "403"),
+        ("/%6dinio%2Fadmin/v3/info", "403"),
+        ("/minio/health/%2e/../admin/v3/info", "400"),
+        ("/minio/metrics/v3/api", "403"),
+        ("/minio/health/ready", "200"),
+        ("/a/minio/admin", "200"),
+    ],
+)
+def test_minio_s_administration_is_not_for_the_network(gateway: Gateway, path: str, status: str) -> None:
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert gateway.raw(request.encode(), service="s3").split()[1] == status
+
+
 def test_guessing_a_password_is_slowed_for_that_user_alone(forgetful: Gateway) -> None:
     tries = [forgetful.ask("GET", "mlflow", API, auth=("ada", f"guess{n}")) for n in range(12)]
     assert [answer.status_code for answer in tries] == [401] * 10 + [429] * 2

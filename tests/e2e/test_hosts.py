@@ -10,6 +10,11 @@ from tests.e2e.conftest import NAME, changed, play
 from tests.e2e.hosts import OTHER_PYTHON, PASSWORD, Host, Hosts, all_groups, docker, run
 
 ENGINE = "../tests/e2e/engine"
+LATE_PYTHON = "/usr/local/bin/late-python"
+LATE = """#!/bin/sh
+export LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 FAKETIME=-1h DONT_FAKE_MONOTONIC=1
+exec /usr/bin/python3 "$@"
+"""
 LEAST = {"platform_name": NAME, "platform_min_disk_gb": 1, "platform_min_memory_mb": 500}
 
 
@@ -130,6 +135,18 @@ def test_a_host_without_python_is_told_how_to_get_it(hosts: Hosts) -> None:
     assert fix
     host.run(f"apt-get update -q && {fix[0]} -qy --no-install-recommends")
     assert changed(play(ENGINE, site).stdout) == 0
+
+
+def test_a_host_whose_clock_is_an_hour_late_is_told_before_anything_is_done(hosts: Hosts) -> None:
+    """Its Python lives in the past; nothing else can without this machine's clock."""
+    host = hosts.make("late", engine=False)
+    host.run("apt-get update -q && apt-get install -qy --no-install-recommends libfaketime")
+    host.run(f"cat > {LATE_PYTHON} << 'EOF'\n{LATE}EOF\nchmod +x {LATE_PYTHON}")
+    done = play("provision", inventory(hosts, host._replace(python=LATE_PYTHON)), check=False)
+    said = " ".join(done.stdout.split())
+    assert done.returncode != 0 and re.search(r"The host's clock is 3[56]\d\d s slow", said), said
+    assert "timedatectl set-ntp true" in said and changed(done.stdout) == 0
+    assert host.run("command -v dockerd", check=False).returncode != 0
 
 
 def test_a_changed_host_key_stops_everything(hosts: Hosts, ready: Host, tmp_path: Path) -> None:

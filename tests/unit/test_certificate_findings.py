@@ -31,9 +31,15 @@ def write(path: Path, *objects: x509.Certificate | Key) -> str:
 
 
 def issue(
-    key: Key, names: list[str], issuer: tuple[str, Key], subject: str = "host", first: int = -1, last: int = 90
+    key: Key,
+    names: list[str],
+    issuer: tuple[str, Key],
+    subject: str = "host",
+    first: int = -1,
+    last: int = 90,
+    bare: bool = False,
 ) -> x509.Certificate:
-    """Return a certificate valid from day `first` to day `last`, counted from now."""
+    """Return a certificate valid from day `first` to day `last`, counted from now; without names it is a CA's."""
     builder = x509.CertificateBuilder(
         issuer_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer[0])]),
         subject_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]),
@@ -47,6 +53,16 @@ def issue(
             x509.IPAddress(ipaddress.ip_address(name)) if name[0].isdigit() else x509.DNSName(name) for name in names
         ]
         builder = builder.add_extension(x509.SubjectAlternativeName(general), critical=False)
+    if not bare:
+        own, authority = key.public_key(), issuer[1].public_key()
+        use = dict.fromkeys(("data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False)
+        use |= dict.fromkeys(("content_commitment", "key_encipherment", "crl_sign"), False)
+        builder = (
+            builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(own), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority), critical=False)
+            .add_extension(x509.BasicConstraints(ca=not names, path_length=None), critical=True)
+            .add_extension(x509.KeyUsage(digital_signature=bool(names), key_cert_sign=not names, **use), critical=True)
+        )
     return builder.sign(issuer[1], hashes.SHA256())
 
 
@@ -127,6 +143,18 @@ def test_a_chain_leads_to_its_ca_through_the_intermediate(
     assert about_given(given(files, certificate=whole), NAMES, NOW) == []
     (finding,) = about_given(given(files, certificate=write(tmp_path / "half.crt", own)), NAMES, NOW)
     assert "add the intermediate certificates" in finding
+
+
+def test_what_python_s_clients_refuse_is_refused_before_them(
+    files: dict[str, str], tmp_path: Path, key: Key, ca_key: Key
+) -> None:
+    bare = {
+        "ca": issue(ca_key, [], ("ca", ca_key), "ca", bare=True),
+        "certificate": issue(key, NAMES, ("ca", ca_key), bare=True),
+    }
+    for kind, said in (("ca", "key usage"), ("certificate", "Authority Key Identifier")):
+        (finding,) = about_given(given(files, **{kind: write(tmp_path / "bare.crt", bare[kind])}), NAMES, NOW)
+        assert "is refused by Python's clients" in finding and said.lower() in finding.lower() and " -> " in finding
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """What the controller keeps for jobs reads as what it was written from."""
 
 import configparser
+import json
 from pathlib import Path
 
+import pytest
 from plays import ROOT, run
 
 
@@ -21,3 +23,26 @@ def test_a_password_with_a_percent_sign_is_read_by_mlflow_s_client_as_it_was_set
     login = configparser.ConfigParser()
     login.read_string(done.stdout)
     assert login["mlflow"]["mlflow_tracking_password"] == password
+
+
+@pytest.mark.parametrize(
+    ("tls", "certificate", "address"),
+    [
+        (False, "", "http://gateway:5000"),
+        (True, "", "https://gateway:5000"),
+        (True, "lab.crt", "https://lab.example.org:5000"),
+        (False, "lab.crt", "http://gateway:5000"),
+    ],
+)
+def test_a_job_beside_mlflow_asks_for_a_name_that_the_certificate_holds(
+    tmp_path: Path, tls: bool, certificate: str, address: str
+) -> None:
+    uris = {"mlflow": "https://lab.example.org:5000"}
+    values = {"_platform_tls": tls, "_platform_uris": uris, "platform_tls_certificate": certificate}
+    values["_platform_scheme"] = "https" if tls else "http"
+    tasks = [
+        {"include_vars": {"file": str(ROOT / "ansible/roles/connection/vars/main.yml")}},
+        {"debug": {"msg": "{{ _connection_inside }}"}},
+    ]
+    done = run(tmp_path, tasks, "-e", json.dumps(values))
+    assert done.stdout.split()[-1] == address, done.stderr

@@ -131,14 +131,17 @@ def test_a_host_that_runs_no_jobs_is_told_with_those_that_do() -> None:
         pass
 
 
-def test_a_host_that_ssh_cannot_reach_is_told_and_no_tunnel_stays() -> None:
+def test_a_host_that_ssh_cannot_reach_is_told_and_no_tunnel_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     remote = {"host": "far", "ssh": ["-p", "1", "127.0.0.1"], "tracking_uri": "https://far:5000"}
     with (
         pytest.raises(travel.JobError, match="the Docker engine of far does not answer"),
         engines.chosen([remote], None),
     ):
         pass
-    assert not list(Path(tempfile.gettempdir()).glob("platform-engine-*"))
+    assert list(tmp_path.iterdir()) == []
 
 
 class Engine(BaseHTTPRequestHandler):

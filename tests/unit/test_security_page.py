@@ -54,7 +54,10 @@ HELD_BY = {
         f"{STORE}::test_the_bucket_cannot_be_made_forgetful",
         f"{HOSTILE}::test_mlflow_s_key_reaches_its_objects_and_nothing_else",
     ],
-    "MinIO's root": [f"{BROWSER}::test_the_console_lets_root_in_over_https"],
+    "MinIO's root": [
+        f"{BROWSER}::test_the_console_lets_root_in_over_https",
+        f"{HOSTILE}::test_minio_is_not_administered_from_the_network_not_even_by_its_root",
+    ],
     "MLflow's database role": [f"{ACCESS}::test_the_database_s_user_owns_its_database_and_nothing_else"],
     "PostgreSQL's superuser": [
         f"{ACCESS}::test_the_database_s_superuser_comes_in_inside_its_container_with_its_password"
@@ -131,7 +134,11 @@ HELD_BY = {
     "what is no HTTP, two Hosts": [f"{GATEWAY}::test_what_is_no_request_gets_a_clear_answer"],
     "`..` as part of a path, encoded or not": [f"{GATEWAY}::test_a_path_that_climbs_reaches_nobody"],
     "headers that take longer than 10 s, a body or a reader that stands still for 60 s": [
-        f"{HOSTILE}::test_who_stands_still_is_let_go"
+        f"{HOSTILE}::test_who_stands_still_is_let_go_and_holds_up_nobody"
+    ],
+    "MinIO's administration and metrics on S3's port (`/minio/`, health aside)": [
+        f"{GATEWAY}::test_minio_s_administration_is_not_for_the_network",
+        f"{HOSTILE}::test_minio_is_not_administered_from_the_network_not_even_by_its_root",
     ],
     "failed logins": [
         f"{GATEWAY}::test_guessing_a_password_is_slowed_for_that_user_alone",

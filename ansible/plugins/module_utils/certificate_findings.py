@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -120,6 +122,26 @@ def leads_to(chain: list[x509.Certificate], issuers: list[x509.Certificate]) -> 
     return False
 
 
+def refused_by_a_client(given: dict[str, str], name: str) -> str | None:
+    """Return why a client as strict as Python 3.13 refuses a server with these files under `name`, or None."""
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=given["ca"])
+    client.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking = client.wrap_bio(to_client, to_server, server_hostname=name)
+    try:
+        server.load_cert_chain(given["certificate"], given["private_key"])
+        answering = server.wrap_bio(to_server, to_client, server_side=True)
+        for end in (asking, answering):
+            with contextlib.suppress(ssl.SSLWantReadError):  # the other end's turn
+                end.do_handshake()
+        asking.do_handshake()
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_message
+    except ssl.SSLError as error:
+        return error.reason
+    return None
+
+
 def about_own(paths: dict[str, str], names: list[str], now: Now) -> str | None:
     """Return why the platform's CA has to make a host's certificate (anew), or None if the one that is there will do.
 
@@ -202,6 +224,10 @@ def about_given(given: dict[str, str], names: list[str], now: Now) -> list[str]:
     if issuers and not leads_to(chain, issuers):
         fix = "Give its CA, or add the intermediate certificates to platform_tls_certificate."
         findings.append(f"{what} does not lead to platform_tls_ca {given['ca']}. -> {fix}")
+    reason = None if findings else refused_by_a_client(given, names[0])
+    if reason:
+        fix = "Have it issued by a CA with a critical basic constraint, key usage and key identifiers (RFC 5280)."
+        findings.append(f"{what} is refused by Python's clients: {reason}. -> {fix}")
     return findings
 
 

@@ -1,9 +1,13 @@
 """Hostile and careless callers, through the gateway of a platform that people use."""
 
+import base64
 import contextlib
+import functools
+import select
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,21 +99,50 @@ def test_a_page_of_another_origin_asks_nothing_in_a_user_s_name(network: Network
         assert answer.status_code == status, origin
 
 
-def test_who_stands_still_is_let_go(network: Network) -> None:
-    """In the middle of its headers, or of the body it has promised."""
+@pytest.fixture
+def connect(network: Network) -> Iterator[Callable[[str], ssl.SSLSocket]]:
+    """Open connections to MLflow's port and send as much of a request as is given."""
     context = ssl.create_default_context(cafile=network.ca)
     address = (network.host.address, PORTS["platform_mlflow_port"])
-    start = f"POST {API}/experiments/search HTTP/1.1\r\nHost: localhost\r\n"
     with contextlib.ExitStack() as stack:
-        opened = []
-        for said in (start, f"{start}Content-Length: 1000\r\n\r\n{{"):
+
+        def open_one(said: str) -> ssl.SSLSocket:
             plain = stack.enter_context(socket.create_connection(address, timeout=200))
-            opened.append(stack.enter_context(context.wrap_socket(plain, server_hostname=network.host.address)))
-            opened[-1].sendall(said.encode())
-        for connection in opened:
-            with contextlib.suppress(ConnectionResetError):  # how it ends is the gateway's business
-                while connection.recv(65536):
-                    pass
+            connection = stack.enter_context(context.wrap_socket(plain, server_hostname=network.host.address))
+            connection.sendall(said.encode())
+            return connection
+
+        yield open_one
+
+
+def test_who_stands_still_is_let_go_and_holds_up_nobody(
+    network: Network, trained: SimpleNamespace, connect: Callable[[str], ssl.SSLSocket]
+) -> None:
+    """In the middle of its headers, sent byte by byte or not at all, of a body it promised, or of one it asked for."""
+    large = f"/api/2.0/mlflow-artifacts/artifacts/{trained.own}/{trained.own_run}/artifacts/large.bin"
+    assert network.ask("maker", "PUT", large, data=bytes(64 << 20)).status_code == 200
+    login = base64.b64encode(f"maker:{network.password('maker')}".encode()).decode()
+    start = f"POST {API}/experiments/search HTTP/1.1\r\nHost: localhost\r\n"
+    silent = [connect(start), connect(f"{start}Content-Length: 1000\r\n\r\n{{")]
+    readers = [
+        connect(f"GET {large} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {login}\r\n\r\n") for _ in range(4)
+    ]
+    assert [reader.recv(12) for reader in readers] == [b"HTTP/1.1 200"] * 4
+    assert network.ask("reader", "GET", f"{API}/runs/get?run_id={trained.run_id}").status_code == 200
+    slow = connect(f"{start}X-Slow: ")
+    with pytest.raises(OSError):
+        for _ in range(200):
+            slow.sendall(b"a")
+            time.sleep(0.5)
+    for connection in silent:
+        with contextlib.suppress(ConnectionResetError):  # how it ends is the gateway's business
+            while connection.recv(65536):
+                pass
+    for reader in readers:
+        closed = select.poll()
+        closed.register(reader, 0)
+        assert closed.poll(200_000), "the gateway waits for a reader that reads nothing"
+    assert network.ask("maker", "GET", large).content == bytes(64 << 20)
 
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%252e%252e/%252e%252e/etc/passwd"])
@@ -128,10 +161,13 @@ def test_an_artifact_is_no_file_of_the_server(network: Network, trained: SimpleN
 def key(network: Network) -> SimpleNamespace:
     """MLflow's own key, in the hands of somebody elsewhere on the network."""
     login = (network.secrets["mlflow_s3_access_key"], network.secrets["mlflow_s3_secret_key"])
+    root = (network.secrets["minio_root_user"], network.secrets["minio_root_password"])
     http = urllib3.PoolManager(ca_certs=network.ca, retries=False)
     endpoint = network.s3_uri.removeprefix("https://")
-    admin = MinioAdmin(endpoint=endpoint, credentials=StaticProvider(*login), http_client=http)
-    return SimpleNamespace(s3=Minio(endpoint, *login, region="us-east-1", http_client=http), admin=admin, own=login[0])
+    admins = [
+        MinioAdmin(endpoint=endpoint, credentials=StaticProvider(*who), http_client=http) for who in (login, root)
+    ]
+    return SimpleNamespace(s3=Minio(endpoint, *login, region="us-east-1", http_client=http), admins=admins)
 
 
 @pytest.mark.usefixtures("trained")
@@ -151,9 +187,17 @@ def test_mlflow_s_key_reaches_its_objects_and_nothing_else(key: SimpleNamespace)
         with pytest.raises(S3Error) as refused:
             call()
         assert refused.value.code == "AccessDenied"
-    for admin_call in (key.admin.user_list, lambda: key.admin.user_add("mallory", "a long enough one"), key.admin.info):
-        with pytest.raises(MinioAdminException, match="AccessDenied"):
-            admin_call()
+
+
+def test_minio_is_not_administered_from_the_network_not_even_by_its_root(
+    network: Network, key: SimpleNamespace
+) -> None:
+    for admin in key.admins:
+        for call in (admin.user_list, functools.partial(admin.user_add, "mallory", "a long enough one"), admin.info):
+            with pytest.raises(MinioAdminException, match="not from the network"):
+                call()
+    for path, status in (("metrics/v3/api", 403), ("v2/metrics/cluster", 403), ("health/ready", 200)):
+        assert network.call("s3", "GET", f"/minio/{path}").status_code == status, path
 
 
 def test_a_login_changed_in_the_middle_of_a_training_fails_it_and_what_was_logged_stays(
