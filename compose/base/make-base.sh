@@ -1,16 +1,18 @@
 #!/bin/sh
 # Makes the base image without a registry: Debian from the host's own mirror, without what no container reads.
-# usage: make-base.sh IMAGE APT_SOURCES      needs root and debootstrap
+# usage: make-base.sh IMAGE APT_SOURCES      needs root, debootstrap and debian-archive-keyring
 set -eu
 image=$1 sources=$2
-root=$(mktemp -d)
+# Not in /tmp, which may be a tmpfs without devices: debootstrap refuses to work there.
+root=$(mktemp -d -p /var/tmp)
 trap 'rm -rf "$root"' EXIT
 trap 'exit 130' INT TERM
 suite=trixie
 mirror=$(sed -n 's/^URIs: //p;' "$sources" | head -n 1)
 
+# Without the keyring debootstrap would warn, and install what nobody has signed.
 # shellcheck disable=SC2086 # no mirror known means debootstrap's own default
-debootstrap --variant=minbase "$suite" "$root" $mirror
+debootstrap --variant=minbase --force-check-gpg --keyring=/usr/share/keyrings/debian-archive-keyring.gpg "$suite" "$root" $mirror
 cat > "$root/etc/dpkg/dpkg.cfg.d/slim" <<'EOF'
 path-exclude /usr/share/doc/*
 path-include /usr/share/doc/*/copyright
