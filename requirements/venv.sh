@@ -14,8 +14,24 @@ for python in python3.14 python3.13 python3.12 python3.11 python3 "${PYENV_ROOT:
 done
 if [ "$newest" -lt 311 ]; then
   echo "No Python 3.11 or later found. On Debian or Ubuntu: apt-get install python3 python3-venv" >&2
+  echo "On Ubuntu 22.04, whose python3 is older, from its component universe: apt-get install python3.11 python3.11-venv" >&2
   exit 1
 fi
+
+# usage: COMMAND || no_packages
+no_packages() {
+  if [ -n "$bundle" ]; then
+    echo "$bundle does not hold the packages of this version: make the bundle with the version you provision with." >&2
+  else
+    cat >&2 <<'EOF'
+The packages could not be downloaded; the reason stands above. If the package index does not answer from here, name one
+that does:   export PIP_INDEX_URL=https://... UV_DEFAULT_INDEX=https://...
+or a proxy:  export https_proxy=http://...
+or provision from a bundle, without internet:  make provision BUNDLE=file
+EOF
+  fi
+  exit 1
+}
 
 set --
 if [ -n "$bundle" ]; then
@@ -31,12 +47,12 @@ if ! cmp -s "$here/uv.txt" "$uv/.made-from"; then
   rm -rf "$uv"
   if ! "$best" -m venv "$uv" 2>"$uv.log"; then
     cat "$uv.log" >&2
-    echo "$best cannot make a virtual environment. On Debian or Ubuntu: apt-get install python3-venv" >&2
+    echo "$best cannot make a virtual environment. On Debian or Ubuntu: apt-get install python3.$((newest - 300))-venv" >&2
     rm -rf "$uv" "$uv.log"
     exit 1
   fi
   rm -f "$uv.log"
-  "$uv/bin/python" -m pip install --quiet "$@" --require-hashes --requirement "$here/uv.txt"
+  "$uv/bin/python" -m pip install --quiet "$@" --require-hashes --requirement "$here/uv.txt" || no_packages
   cp "$here/uv.txt" "$uv/.made-from"
 fi
 
@@ -44,5 +60,5 @@ fi
 best=$("$best" -c 'import sys; print(sys._base_executable)')
 echo "Making $directory with $("$best" --version) ..." >&2
 "$uv/bin/uv" venv --quiet --clear --python "$best" "$directory"
-"$uv/bin/uv" pip install --no-progress "$@" --python "$directory/bin/python" --compile-bytecode --require-hashes --requirement "$lock"
+"$uv/bin/uv" pip install --no-progress "$@" --python "$directory/bin/python" --compile-bytecode --require-hashes --requirement "$lock" || no_packages
 cp "$lock" "$stamp"

@@ -89,3 +89,13 @@ def test_quickstart_trains_predicts_and_serves_until_it_is_stopped(make: Make, c
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(address, timeout=30)
     assert (clone / ".quickstart/mlflow.db").exists()
+
+
+def test_cleaning_up_stops_the_server_first(make: Make, clone: Path) -> None:
+    address = after("UI", make("quickstart"))
+    assert "is stopped" in make("clean")
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(address, timeout=30)
+    assert not (clone / ".quickstart").exists() and not (clone / ".venv-quickstart").exists()
+    assert make("clean") == ""
+    assert "no quickstart server is running" in make("quickstart-stop")

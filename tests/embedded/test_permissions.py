@@ -89,6 +89,26 @@ def test_jobs_delete_only_what_they_made(things: dict[str, str], ask: Ask) -> No
     assert ask("jobs", "POST", "/2.0/mlflow/experiments/delete", experiment_id=made) == 200
 
 
+def test_the_admin_changes_and_deletes_what_others_made_and_manages_users(team: None, ask: Ask) -> None:
+    made = ask("alice", "POST", "/2.0/mlflow/experiments/create", answer=True, name="for the admin")["experiment_id"]
+    its_run = ask("alice", "POST", "/2.0/mlflow/runs/create", answer=True, experiment_id=made)["run"]["info"]["run_id"]
+    assert ask("alice", "POST", "/2.0/mlflow/registered-models/create", name="for the admin") == 200
+    frank = {"username": "frank"}
+    calls: list[tuple[str, str, dict[str, Any]]] = [
+        ("GET", "runs/get", {"run_id": its_run}),
+        ("POST", "runs/log-metric", {"run_id": its_run, "key": "k", "value": 1, "timestamp": 1}),
+        ("POST", "runs/delete", {"run_id": its_run}),
+        ("POST", "experiments/delete", {"experiment_id": made}),
+        ("DELETE", "registered-models/delete", {"name": "for the admin"}),
+        ("POST", "users/create", frank | {"password": PASSWORD}),
+        ("PATCH", "users/update-password", frank | {"password": "another-good-password"}),
+        ("GET", "users/get", frank),
+        ("DELETE", "users/delete", frank),
+    ]
+    for method, path, body in calls:
+        assert ask("admin", method, f"/2.0/mlflow/{path}", **body) == 200, path
+
+
 @pytest.fixture
 def as_jobs(logins: str, environment: dict[str, str]) -> dict[str, str]:
     login = {"MLFLOW_TRACKING_USERNAME": "jobs", "MLFLOW_TRACKING_PASSWORD": PASSWORD}

@@ -1,11 +1,16 @@
 """What the controller keeps for jobs reads as what it was written from."""
 
 import configparser
+import importlib
 import json
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 from plays import ROOT, run
+
+job_engines = importlib.import_module("filter.placement").job_engines
 
 
 def test_a_password_with_a_percent_sign_is_read_by_mlflow_s_client_as_it_was_set(tmp_path: Path) -> None:
@@ -46,3 +51,11 @@ def test_a_job_beside_mlflow_asks_for_a_name_that_the_certificate_holds(
     ]
     done = run(tmp_path, tasks, "-e", json.dumps(values))
     assert done.stdout.split()[-1] == address, done.stderr
+
+
+def test_the_design_names_what_the_connection_file_holds() -> None:
+    facts = yaml.safe_load((ROOT / "ansible/roles/connection/vars/main.yml").read_text())["_connection_facts"]
+    (engine,) = job_engines(["head"], {"head": {}}, "head", "inside", "outside")
+    page = (ROOT / "docs/design.md").read_text()
+    named = page[page.index('`{"platform_name"') : page.index('"job_pids"}`') + 10]
+    assert sorted(re.findall(r'"(\w+)"', named)) == sorted([*facts, *engine])

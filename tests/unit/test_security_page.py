@@ -33,7 +33,10 @@ HELD_BY = {
         f"{HOSTILE}::test_nobody_comes_in_without_a_login_or_with_another_s_password",
         f"{BROWSER}::test_a_page_without_a_login_shows_nothing",
     ],
-    "MLflow's `admin`": [f"{HOSTILE}::test_an_artifact_is_no_file_of_the_server"],
+    "MLflow's `admin`": [
+        f"{PERMISSIONS}::test_the_admin_changes_and_deletes_what_others_made_and_manages_users",
+        f"{HOSTILE}::test_an_artifact_is_no_file_of_the_server",
+    ],
     "MLflow's `jobs`": [
         f"{PERMISSIONS}::test_jobs_train_twice_and_predict_with_the_champion",
         f"{PERMISSIONS}::test_jobs_delete_only_what_they_made",
@@ -72,7 +75,11 @@ HELD_BY = {
     "a member of the host's group `docker`": [
         f"{ACCESS}::test_who_provisions_with_sudo_is_in_the_engine_s_group_and_nobody_else"
     ],
-    "whoever holds `secrets.yml`": [f"{SECRETS}::test_a_secret_would_be_found_as_it_is_and_in_base64"],
+    "whoever holds `secrets.yml`": [
+        f"{ACCESS}::test_whoever_holds_the_secrets_is_mlflow_s_admin",
+        f"{BROWSER}::test_the_console_lets_root_in_over_https",
+        f"{ACCESS}::test_the_database_s_superuser_comes_in_inside_its_container_with_its_password",
+    ],
     "whoever holds `ca.key`": [f"{ACCESS}::test_the_ca_s_key_stays_on_the_controller_and_a_host_signs_nothing"],
     "another controller, without `secrets.yml`": [
         f"{HOSTILE}::test_another_controller_without_the_credentials_does_not_take_the_platform_over",

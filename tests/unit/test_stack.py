@@ -93,6 +93,14 @@ def test_mlflow_is_not_waited_for_where_its_bucket_could_not_be_made(tmp_path: P
     assert (refusal if failed else "Services would be started") in " ".join(done.stdout.split())
 
 
+def test_every_file_that_stays_on_a_host_is_named_where_removing_is_told() -> None:
+    tasks = "".join(path.read_text() for path in (ROOT / "ansible/roles").glob("*/tasks/*.yml"))
+    files = set(re.findall(r"dest: (/etc/\S+)", tasks))
+    page = (ROOT / "docs/operations.md").read_text()
+    told = page[page.index("\n## Removing it\n") : page.index("\n## Two platforms on one host\n")]
+    assert "/etc/apt/sources.list.d/docker.sources" in files and [file for file in files if file not in told] == []
+
+
 def test_a_set_in_a_file_is_sorted_for_its_order_is_another_in_every_run() -> None:
     """Ansible's set filters hash: unsorted, they would have services recreated by a run that changes nothing."""
     for template in (ROOT / "compose").rglob("*.j2"):

@@ -185,6 +185,12 @@ def test_the_ca_s_key_stays_on_the_controller_and_a_host_signs_nothing(network: 
     assert constraints.critical and constraints.value.ca and constraints.value.path_length == 0
 
 
+def test_whoever_holds_the_secrets_is_mlflow_s_admin(network: Network) -> None:
+    login = ("admin", network.secrets["mlflow_admin_password"])
+    user = network.call("mlflow", "GET", "/api/2.0/mlflow/users/get?username=maker", auth=login)
+    assert user.status_code == 200 and user.json()["user"]["username"] == "maker"
+
+
 def test_a_job_s_login_is_the_service_account_s(network: Network) -> None:
     login = (network.credentials / "job-login.ini").read_text()
     assert "mlflow_tracking_username = jobs" in login and network.password("jobs") in login
