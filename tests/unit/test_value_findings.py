@@ -12,6 +12,7 @@ FINE: dict[str, Any] = {
     "platform_minio_source": "auto",
     "platform_mlflow_workers": 0,
     "platform_noncurrent_days": "30",
+    "platform_pids_limit": 512,
 }
 
 
@@ -27,6 +28,7 @@ def test_the_defaults_are_fine() -> None:
         ("platform_job_memory", "lots", "for example 2g"),
         ("platform_noncurrent_days", 0, "a whole number from 1"),
         ("platform_mlflow_workers", "two", "a whole number from 0"),
+        ("platform_pids_limit", -1, "a whole number from 1"),
         ("platform_address", "2001:db8::1", "Give a name"),
         ("platform_address", "[2001:db8::1]", "Give a name"),
     ],

@@ -34,7 +34,7 @@ def about_values(values: Mapping[str, Any]) -> list[str]:
             f"platform_bucket is {values['platform_bucket']!r}."
             " -> Use 3 to 63 of a-z, 0-9 and -, with a letter or digit at both ends."
         )
-    for name, least in (("platform_noncurrent_days", 1), ("platform_mlflow_workers", 0)):
+    for name, least in (("platform_noncurrent_days", 1), ("platform_mlflow_workers", 0), ("platform_pids_limit", 1)):
         if not str(values[name]).isdigit() or int(values[name]) < least:
             findings.append(f"{name} is {values[name]!r}. -> Give a whole number from {least}.")
     if is_ipv6(str(values["platform_address"])):
