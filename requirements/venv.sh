@@ -58,7 +58,7 @@ fi
 
 # A name would be looked up again, and might then be found in another environment on the PATH.
 best=$("$best" -c 'import sys; print(sys._base_executable)')
-echo "Making $directory with $("$best" --version) ..." >&2
+echo "Making $directory with $("$best" --version) (some seconds, and what the download takes) ..." >&2
 "$uv/bin/uv" venv --quiet --clear --python "$best" "$directory"
-"$uv/bin/uv" pip install --no-progress "$@" --python "$directory/bin/python" --compile-bytecode --require-hashes --requirement "$lock" || no_packages
+"$uv/bin/uv" pip install --quiet "$@" --python "$directory/bin/python" --compile-bytecode --require-hashes --requirement "$lock" || no_packages
 cp "$lock" "$stamp"

@@ -91,7 +91,7 @@ def test_no_proxy_of_the_user_s_docker_enters_a_job(
     platform: dict[str, Any] = dict.fromkeys((*launch.CONNECTION, "tracking_uri"), "x")
     platform |= {"ca": None, "job_pids": 9, "job_memory": "1g"}
     client = docker.DockerClient(base_url=f"tcp://{engine}", version="1.41")
-    launch.create(client, platform, "train-1", ["true"], None)
+    launch.create(client, platform, "train-1", ["true"])
     client.close()
     names = {entry.split("=")[0] for entry in json.loads(Recorder.sent[-1])["Env"]}
     assert "MLFLOW_TRACKING_URI" in names and not {name for name in names if name.lower().endswith("_proxy")}
