@@ -68,9 +68,9 @@ def container(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def pairs(text: str) -> dict[str, str]:
-    """Return the second word of every line by its first."""
-    words = text.split()
-    return dict(zip(words[::2], words[1::2], strict=True))
+    """Return the second word of every line of two by its first."""
+    lines = (line.split() for line in text.splitlines())
+    return {words[0]: words[1] for words in lines if len(words) == 2}
 
 
 def hashing(platform_dir: str, services: list[str]) -> tuple[str, ...]:
