@@ -190,6 +190,13 @@ def test_unknown_variables_and_dead_images_are_all_named_at_once(platform) -> No
         assert word in done.stdout
 
 
+def test_a_dry_run_foretells_another_root_password_and_does_not_try_it(platform) -> None:
+    """The server knows it only once it has been started anew."""
+    password = f"platform_minio_root_password={os.urandom(16).hex()}"
+    said = play("provision", platform.inventory, "--check", "-e", password).stdout
+    assert "MinIO would be started anew first" in said and "Services would be started or recreated" in said
+
+
 def test_volumes_without_credentials_stop_a_provision(platform) -> None:
     kept = platform.credentials.rename(platform.credentials.with_suffix(".away"))
     try:
