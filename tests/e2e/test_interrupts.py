@@ -8,43 +8,16 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
 
-from tests.e2e.conftest import ROOT, changed, command, environment, job, play
+from tests.e2e.conftest import ROOT, changed, job, play, provision_until, status_of
 from tests.e2e.minio_server import docker
 
 NOWHERE = "http://127.0.0.1:9/simple"
-
-
-@contextmanager
-def provision_until(
-    site: SimpleNamespace, task: str, *arguments: str, root: Path = ROOT
-) -> Iterator[subprocess.Popen[str]]:
-    """A provision in a session of its own, as from a terminal, which has just begun the task."""
-    with subprocess.Popen(
-        command("provision", site.inventory, *arguments),
-        cwd=root,
-        env=environment(root),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if line.startswith(f"TASK [{task}"):
-                break
-        else:
-            raise AssertionError(f"never came to {task}:\n" + "".join(said))
-        yield process
 
 
 def interrupt(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -58,12 +31,6 @@ def interrupt(process: subprocess.Popen[str]) -> tuple[int, str]:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGINT)
         said, _ = process.communicate(timeout=30)
-    return process.returncode, said
-
-
-def status_of(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait for the process; return its exit status and the rest of what it said."""
-    said, _ = process.communicate(timeout=300)
     return process.returncode, said
 
 
