@@ -50,6 +50,37 @@ def play(
     return done
 
 
+@contextlib.contextmanager
+def provision_until(
+    site: SimpleNamespace, task: str, *arguments: str, root: Path = ROOT
+) -> Iterator[subprocess.Popen[str]]:
+    """A provision in a session of its own, as from a terminal, which has just begun the task."""
+    with subprocess.Popen(
+        command("provision", site.inventory, *arguments),
+        cwd=root,
+        env=environment(root),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith(f"TASK [{task}"):
+                break
+        else:
+            raise AssertionError(f"never came to {task}:\n" + "".join(said))
+        yield process
+
+
+def status_of(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for the process; return its exit status and the rest of what it said."""
+    said, _ = process.communicate(timeout=300)
+    return process.returncode, said
+
+
 def changed(output: str) -> int:
     """Return how many tasks a play reports as changed."""
     recap = output.split("PLAY RECAP", 1)[1]

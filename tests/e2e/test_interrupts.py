@@ -8,41 +8,16 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
 
-from tests.e2e.conftest import ROOT, changed, command, environment, job, play
+from tests.e2e.conftest import ROOT, changed, job, play, provision_until, status_of
 from tests.e2e.minio_server import docker
 
 NOWHERE = "http://127.0.0.1:9/simple"
-
-
-@contextmanager
-def provision_until(site: SimpleNamespace, task: str, root: Path = ROOT) -> Iterator[subprocess.Popen[str]]:
-    """A provision in a session of its own, as from a terminal, which has just begun the task."""
-    with subprocess.Popen(
-        command("provision", site.inventory),
-        cwd=root,
-        env=environment(root),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if line.startswith(f"TASK [{task}"):
-                break
-        else:
-            raise AssertionError(f"never came to {task}:\n" + "".join(said))
-        yield process
 
 
 def interrupt(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -56,12 +31,6 @@ def interrupt(process: subprocess.Popen[str]) -> tuple[int, str]:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGINT)
         said, _ = process.communicate(timeout=30)
-    return process.returncode, said
-
-
-def status_of(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait for the process; return its exit status and the rest of what it said."""
-    said, _ = process.communicate(timeout=300)
     return process.returncode, said
 
 
@@ -97,7 +66,7 @@ def test_a_build_without_its_index_says_so_and_the_next_one_completes(second, ch
     assert "run `make provision` again: what is built stays built" in refused.stdout
     assert not Path(f"/opt/{second.name}/build/inputs").exists()
     assert not Path(f"/run/lock/platform-{second.name}.lock").exists()
-    with provision_until(second, "images : Build job", checkout) as process:
+    with provision_until(second, "images : Build job", root=checkout) as process:
         time.sleep(1)
         assert interrupt(process)[0] != 0
     play("provision", second.inventory, root=checkout)
@@ -131,6 +100,18 @@ def test_a_provision_interrupted_at_every_stage_is_finished_by_the_next(second) 
     assert sum("(healthy)" in status for status in containers(second.name)) == 4
     after = play("provision", second.inventory, "--check").stdout
     assert changed(after) == 0, after
+
+
+def test_a_root_password_whose_change_was_interrupted_reaches_the_store(second) -> None:
+    """Its file is written and MinIO healthy with the old one: the next run must not take that for settled."""
+    play("provision", second.inventory)
+    password = ("-e", f"platform_minio_root_password={uuid.uuid4().hex}")
+    with provision_until(second, "stack : Start what holds data", *password) as process:
+        assert interrupt(process)[0] != 0
+    dry = play("provision", second.inventory, "--check", *password).stdout
+    assert "MinIO would be started anew first" in dry and changed(dry) > 0
+    play("provision", second.inventory, *password)
+    assert changed(play("provision", second.inventory, "--check", *password).stdout) == 0
 
 
 def test_of_two_provisions_at_once_the_second_says_who_holds_the_lock(platform) -> None:

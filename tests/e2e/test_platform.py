@@ -37,8 +37,15 @@ def wait_healthy(platform, seconds: int = 180) -> None:
     raise AssertionError(docker("ps", "--all"))
 
 
+def roles_that_change(output: str) -> set[str]:
+    """Return the roles of which a task reports a change."""
+    tasks = re.split(r"(?m)^TASK \[", output)[1:]
+    return {task.split(" : ")[0] for task in tasks if re.search(r"(?m)^changed: ", task)}
+
+
 def test_a_dry_run_before_the_first_says_what_happens_and_does_nothing(platform) -> None:
-    assert changed(platform.runs.dry) > 0
+    assert {"credentials", "stack", "object_store", "connection"} <= roles_that_change(platform.runs.dry)
+    assert roles_that_change(platform.runs.dry) == roles_that_change(platform.runs.real)
     assert platform.runs.left_by_dry == []
 
 
@@ -52,6 +59,14 @@ def test_a_second_run_changes_nothing_and_a_dry_run_foretells_it(platform) -> No
     said = play("provision", platform.inventory).stdout
     assert changed(said) == 0
     assert "Start every service and wait until it is healthy" in "".join(re.findall(r"(?m)^TASK.*\nskipping", said))
+
+
+def test_a_dry_run_foretells_the_roles_that_other_choices_change(platform) -> None:
+    choices = ("platform_gateway_memory=200m", "platform_noncurrent_days=31", "platform_job_memory=3g")
+    given = [argument for choice in choices for argument in ("-e", choice)]
+    dry, real = (play("provision", platform.inventory, *check, *given).stdout for check in (["--check"], []))
+    assert roles_that_change(dry) == roles_that_change(real) == {"stack", "object_store", "connection"}
+    play("provision", platform.inventory)
 
 
 def test_a_container_that_is_not_what_the_files_say_is_put_right(platform, tmp_path: Path) -> None:
@@ -102,29 +117,30 @@ def test_ports_are_on_loopback_only(platform) -> None:
         assert re.findall(rf"(\S+):{port}\s", listening) == ["127.0.0.1"]
 
 
+def images(platform) -> dict[str, str]:
+    """Return the references of the platform's six images by their names; the base is known by its layers."""
+    ours = ("ps", "--all", "--filter", f"label=platform.name={platform.name}", "--format", "{{.Image}}")
+    found = {
+        image.split("/")[1].split(":")[0]: image for image in [*docker(*ours).split(), platform.facts["job_image"]]
+    }
+    layers = ("image", "inspect", "--format", "{{json .RootFS.Layers}}")
+    above = json.loads(docker(*layers, found["postgres"]))
+    for base in docker("images", "--format", "{{.Repository}}:{{.Tag}}", "platform/base").split():
+        below = json.loads(docker(*layers, base))
+        if above[: len(below)] == below:
+            found["base"] = base
+    return found
+
+
 def test_images_keep_to_their_sizes_and_carry_no_package_source(platform) -> None:
     most = {"base": 80, "postgres": 155, "minio": 190, "gateway": 90, "mlflow": 435, "job": 450}
-    used = {line.split()[1] for line in docker("ps", "--format", "x {{.Image}}").splitlines()} | {
-        platform.facts["job_image"]
-    }
-    for image in sorted(name for name in used if name.startswith("platform/")):
-        size = int(docker("image", "inspect", "--format", "{{.Size}}", image)) / 1e6
-        assert size <= most[image.split("/")[1].split(":")[0]], (image, size)
-        files = docker(
-            "run",
-            "--rm",
-            "--network",
-            "none",
-            "--entrypoint",
-            "find",
-            image,
-            "/etc/apt/sources.list.d",
-            "-size",
-            "+0",
-            "-type",
-            "f",
-        )
-        assert files == ""
+    found = images(platform)
+    assert found.keys() == most.keys()
+    for name, megabytes in most.items():
+        size = int(docker("image", "inspect", "--format", "{{.Size}}", found[name])) / 1e6
+        assert size <= megabytes, (name, size)
+        run = ("run", "--rm", "--network=none", "--entrypoint=find", found[name])
+        assert docker(*run, "/etc/apt/sources.list.d", "-size", "+0", "-type", "f") == "", name
 
 
 def test_training_registers_a_champion_and_prediction_uses_it(platform, trained) -> None:
@@ -188,6 +204,13 @@ def test_unknown_variables_and_dead_images_are_all_named_at_once(platform) -> No
     assert done.returncode != 0
     for word in ("platform_mlflow_prt", "platform_mlflow_port", "withdrew", "internet"):
         assert word in done.stdout
+
+
+def test_a_dry_run_foretells_another_root_password_and_does_not_try_it(platform) -> None:
+    """The server knows it only once it has been started anew."""
+    password = f"platform_minio_root_password={os.urandom(16).hex()}"
+    said = play("provision", platform.inventory, "--check", "-e", password).stdout
+    assert "MinIO would be started anew first" in said and "Services would be started or recreated" in said
 
 
 def test_volumes_without_credentials_stop_a_provision(platform) -> None:

@@ -5,12 +5,13 @@ import re
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import job, launch, play
+from tests.e2e.conftest import job, launch, play, provision_until, status_of
 from tests.e2e.host_images import docker
-from tests.e2e.hosts import Hosts
+from tests.e2e.hosts import Hosts, wait
 
 # Tries every port of every host named, from the host it runs on, and prints what answers.
 SCAN = """
@@ -186,27 +187,35 @@ def test_a_group_whose_data_would_stay_behind_may_not_move(lab, hosts: Hosts) ->
     assert "The group database has moved from db to head" in said and "Put db back under [database]" in said
 
 
-def test_a_host_that_dies_is_named_the_others_finish_and_a_later_run_completes(lab) -> None:
-    lab.store.kill()
-    done = play("provision", lab.inventory, check=False)
-    counters = recap(done.stdout)
-    assert done.returncode != 0
+def status(lab) -> dict[str, Any]:
+    """Return what `make status` says to a program."""
+    done = play("status", lab.inventory, "-e", "status_json=true", check=False, ANSIBLE_STDOUT_CALLBACK="plain")
+    return json.loads(done.stdout)
+
+
+def test_a_host_that_dies_half_way_is_named_the_others_finish_and_a_later_run_completes(lab) -> None:
+    other = ("-e", "platform_minio_memory=1500m")
+    with provision_until(lab, "stack : Write", *other) as process:
+        lab.store.kill()
+        code, said = status_of(process)
+    counters = recap(said)
+    assert code != 0
     assert counters["store"]["unreachable"] == 1
     assert counters["db"]["failed"] == counters["worker"]["failed"] == 0
-    assert "store could not be provisioned" in " ".join(done.stdout.split())
-    status = play("status", lab.inventory, check=False, ANSIBLE_STDOUT_CALLBACK="plain")
-    assert status.returncode != 0 and "lab on store: UNREACHABLE" in status.stdout
+    assert "store could not be provisioned" in " ".join(said.split())
+    seen = play("status", lab.inventory, check=False, ANSIBLE_STDOUT_CALLBACK="plain")
+    assert seen.returncode != 0 and "lab on store: UNREACHABLE" in seen.stdout
     lab.store.start()
-    play("provision", lab.inventory)
-    assert json.loads(play("status", lab.inventory, "-e", "status_json=true", ANSIBLE_STDOUT_CALLBACK="plain").stdout)[
-        "healthy"
-    ]
+    play("provision", lab.inventory, *other)
+    limit = lab.store.run("docker inspect --format '{{.HostConfig.Memory}}' lab-minio-1", user="root").stdout
+    assert int(limit) == 1500 * 2**20
+    assert status(lab)["healthy"]
 
 
 def test_engines_restarted_under_the_services_bring_them_back(lab, trained: str, tmp_path: Path) -> None:
     for host in (lab.db, lab.store, lab.head):
         host.restart_engine()
-    play("provision", lab.inventory)
+    wait(lambda: status(lab)["healthy"], "not every service is healthy again", seconds=300)
     done = launch("predict", lab.connection, "--output", str(tmp_path / "p.csv"))
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -95,6 +95,7 @@ def test_a_value_of_the_site_wins_and_is_not_written(tmp_path: Path) -> None:
         ("user_alice: short\n", 0o600, "user_alice has 5 characters, allowed are 12 to 128"),
         ("minio_root_user: ab\n", 0o600, "minio_root_user has 2 characters, allowed are 3 to 20"),
         (f"mlflow_s3_secret_key: {'x' * 41}\n", 0o600, "mlflow_s3_secret_key has 41 characters, allowed are 8 to 40"),
+        ("mlflow_secret_key: abcdefgh${HOME}ijklmnop\n", 0o600, "mlflow_secret_key holds a line break, a quote"),
         ("minio_root_password: 123456789\n", 0o600, "the values of minio_root_password are not text"),
         ("{minio_root_user: abcdef}\n", 0o600, "Write one `key: value` a line"),
         (complete(), 0o644, "chmod 600"),

@@ -157,3 +157,13 @@ def test_no_space_left_comes_with_what_to_do() -> None:
 
     assert "no space left" in advice(errno.ENOSPC)
     assert advice(errno.EISDIR) == ""
+
+
+def test_who_may_not_write_learns_what_helps_where_the_file_is(tmp_path: Path) -> None:
+    """Nobody, root included, can make anything below /sys."""
+    step = {"files": [{"content": "x", "dest": "/sys/platform/file"}]}
+    on_host, here = results(tmp_path, [{"host_files": step}, {"host_files": {**step, "here": True}}])
+    assert "Run as root or with sudo" in on_host["msg"]
+    owner = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    assert f"it and its directory must be {owner}'s: make them so with chown" in here["msg"]
+    assert "sudo" not in here["msg"]

@@ -83,6 +83,13 @@ def test_a_link_put_into_its_place_is_not_followed(path: str, tmp_path: Path) ->
         platform_lock.take(path, me())
 
 
+def test_a_pipe_put_into_its_place_is_not_waited_at(path: str) -> None:
+    os.mkfifo(path)
+    for ask in (platform_lock.look, platform_lock.take, platform_lock.give_back):
+        with pytest.raises(OSError, match="no regular file is there, which is nobody's lock; remove it"):
+            ask(path, me())
+
+
 def test_a_file_that_somebody_will_not_let_go_of_is_not_waited_for_without_end(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,7 +115,7 @@ def test_of_many_at_once_one_gets_it(path: str) -> None:
         with ThreadPoolExecutor(len(owners)) as pool:
             taken = list(pool.map(lambda owner: platform_lock.take(path, owner), owners))
         assert taken.count(None) == 1
-        platform_lock.give_back(path)
+        assert platform_lock.give_back(path, owners[taken.index(None)])
 
 
 def test_the_task_gives_back_what_its_owner_holds_and_nothing_else(tmp_path: Path) -> None:

@@ -229,9 +229,9 @@ def test_a_certificate_of_the_site_s_own_is_judged_with_the_rest(tmp_path: Path,
 
 
 def test_two_provisions_at_once_are_one_too_many(tmp_path: Path, name: str) -> None:
-    path = platform_lock.lock_path(name)
+    path, somebody = platform_lock.lock_path(name), platform_lock.owner_of(os.getpid(), "somebody")
     try:
-        platform_lock.take(path, platform_lock.owner_of(os.getpid(), "somebody"))
+        platform_lock.take(path, somebody)
         hold = {"preflight": {**task(name)["preflight"], "judge": False, "hold": True}}
         done, dry, other = results(tmp_path, [task(name), {**task(name), "check_mode": True}, hold])
         for result in (done, dry, other):
@@ -240,4 +240,4 @@ def test_two_provisions_at_once_are_one_too_many(tmp_path: Path, name: str) -> N
             assert path in result["msg"]
         assert os.path.exists(path)
     finally:
-        platform_lock.give_back(path)
+        platform_lock.give_back(path, somebody)

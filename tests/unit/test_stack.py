@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from plays import ROOT, run
 
 GROUPS = ("database", "object_store", "tracking", "compute")
@@ -42,7 +43,8 @@ def delete(directory: Path, hosts: str, *before: dict[str, Any]) -> str:
     """Run what deletes a platform on `hosts`, as a play does where no engine is, and return what it said."""
     load = {"include_vars": str(STACK / "vars/main.yml")}
     tasks = [load, *before, {"include_tasks": str(STACK / "tasks/destroy.yml")}]
-    done = run(directory, tasks, *inventory(directory, __preflight=NO_ENGINE), callback="default", hosts=hosts)
+    options = [*inventory(directory, __preflight=NO_ENGINE), "--forks", "1"]  # both hosts have the one directory
+    done = run(directory, tasks, *options, callback="default", hosts=hosts)
     assert (done.returncode == 0) is not bool(before), done.stdout + done.stderr
     return " ".join(done.stdout.split())
 
@@ -56,6 +58,26 @@ def test_only_what_is_the_platform_s_is_deleted(tmp_path: Path) -> None:
         files[name].unlink()
     delete(tmp_path, "head:worker")
     assert not (tmp_path / "site/lab").exists() and not (tmp_path / "credentials").exists()
+
+
+def test_everything_that_is_written_below_the_platform_s_directory_is_deleted_with_it() -> None:
+    own = yaml.safe_load((STACK / "vars/main.yml").read_text())["_stack_own_names"]
+    texts = [(ROOT / f"ansible/roles/{role}/vars/main.yml").read_text() for role in ("stack", "certificates", "images")]
+    written = set(re.findall(r"platform_dir(?: }}| ~ ')/([\w./-]+)", "".join(texts)))
+    assert {"compose.yml", "ca.crt", "gateway/tls/tls.key", "build"} <= written
+    assert written - set(own) == set()
+    for number, name in enumerate(own):
+        assert not {str(parent) for parent in Path(name).parents} & set(own[:number]), (
+            f"{name} comes after its directory"
+        )
+
+
+@pytest.mark.parametrize("data", ["Delete", "", "all"])
+def test_a_word_that_says_nothing_of_the_data_removes_nothing(tmp_path: Path, data: str) -> None:
+    tasks = [{"include_tasks": str(STACK / "tasks/confirm.yml")}]
+    done = run(tmp_path, tasks, *inventory(tmp_path, destroy_data=data), callback="default", hosts="head")
+    said = " ".join(done.stdout.split())
+    assert done.returncode != 0 and f"DATA is {data!r}; nothing was removed. Say DATA=keep, or DATA=delete" in said
 
 
 def test_credentials_stay_while_a_host_has_not_been_cleared(tmp_path: Path) -> None:

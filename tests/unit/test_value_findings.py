@@ -7,6 +7,7 @@ from module_utils.value_findings import about_values
 
 FINE: dict[str, Any] = {
     "platform_address": "mlflow.example.org",
+    "platform_allowed_hosts": ["mlflow.lab.example.org", "192.0.2.7", "lab"],
     "platform_bucket": "mlflow",
     "platform_job_memory": "4g",
     "platform_minio_source": "auto",
@@ -29,6 +30,9 @@ def test_the_defaults_are_fine() -> None:
         ("platform_noncurrent_days", 0, "a whole number from 1"),
         ("platform_mlflow_workers", "two", "a whole number from 0"),
         ("platform_pids_limit", -1, "a whole number from 1"),
+        ("platform_allowed_hosts", ["*.example.org"], "as a browser shows it"),
+        ("platform_allowed_hosts", ["lab", "https://lab.example.org/"], "as a browser shows it"),
+        ("platform_allowed_hosts", ["my_lab"], "as a browser shows it"),
         ("platform_address", "2001:db8::1", "Give a name"),
         ("platform_address", "[2001:db8::1]", "Give a name"),
     ],

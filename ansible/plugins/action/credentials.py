@@ -41,7 +41,8 @@ USER = "user_"
 USER_LENGTHS = (24, 12, 128)
 # These lock no data: the platform of an earlier version, which has none of them, gets them.
 LATER = ("mlflow_admin_password", "mlflow_jobs_password", "mlflow_secret_key")
-UNLIKE_TEXT = re.compile(r"[\r\n'\"\\]")
+# Files hold them between quotes; MLflow's reader would put a variable in the place of ${...}.
+UNLIKE_TEXT = re.compile(r"[\r\n'\"\\]|\$\{")
 BLANK = r"[ \t]*:(?:[ \t]+(?:''|\"\"|null|~))?(?P<rest>[ \t]*(?:[ \t]#.*)?)$"
 HEADER = "# Generated once; a value you write here stays. Without this file the data cannot be opened: keep a copy.\n"
 
@@ -86,7 +87,8 @@ def check_lengths(values: dict[str, str], path: str) -> None:
         _, least, most = lengths(key)
         if not least <= len(value) <= most:
             findings.append(f"{key} has {len(value)} characters, allowed are {least} to {most}")
-    findings += [f"{key} holds a line break or a quote" for key, value in values.items() if UNLIKE_TEXT.search(value)]
+    unlike = [key for key, value in values.items() if UNLIKE_TEXT.search(value)]
+    findings += [f"{key} holds a line break, a quote, a backslash or ${{" for key in unlike]
     if findings:
         raise AnsibleActionFail(f"{path} (or the site's variables): {'; '.join(findings)}.")
 

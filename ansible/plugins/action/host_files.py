@@ -50,7 +50,7 @@ class ActionModule(ActionBase):
         for entry, key in [(one, "path") for one in given["directories"]] + [(one, "dest") for one in given["files"]]:
             entry[key] = self._loader.path_dwim(entry[key])
         given["remove"] = [self._loader.path_dwim(path) for path in given["remove"]]
-        return bring_about(given, self._task.check_mode)
+        return bring_about(given, self._task.check_mode, here=True)
 
     def _ready(self, entry: dict[str, Any], root: str, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return `entry` with its content rendered and encoded, as the module takes it."""

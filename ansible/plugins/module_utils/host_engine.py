@@ -68,9 +68,9 @@ def container(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def pairs(text: str) -> dict[str, str]:
-    """Return the second word of every line by its first."""
-    words = text.split()
-    return dict(zip(words[::2], words[1::2], strict=True))
+    """Return the second word of every line of two by its first."""
+    lines = (line.split() for line in text.splitlines())
+    return {words[0]: words[1] for words in lines if len(words) == 2}
 
 
 def hashing(platform_dir: str, services: list[str]) -> tuple[str, ...]:
@@ -79,18 +79,21 @@ def hashing(platform_dir: str, services: list[str]) -> tuple[str, ...]:
     return ("compose", *(part for file in files for part in ("--file", file)), "config", "--hash", "*")
 
 
-def are_applied(containers: list[dict[str, Any]], hashes: dict[str, str], images: dict[str, str]) -> bool:
-    """Return whether Compose would leave every container of a project as it is, make none and remove none.
+def is_applied(entry: dict[str, Any], hashes: dict[str, str], images: dict[str, str]) -> bool:
+    """Return whether Compose would leave a container as it is.
 
     Args:
-        containers: the project's.
+        entry: the container.
         hashes: what the Compose files say, by service.
         images: image identifiers by reference, as they are now.
     """
-    return sorted(entry["service"] for entry in containers) == sorted(hashes) and all(
-        entry["config_hash"] == hashes[entry["service"]] and entry["image_id"] == images.get(entry["image"])
-        for entry in containers
-    )
+    return entry["config_hash"] == hashes.get(entry["service"]) and entry["image_id"] == images.get(entry["image"])
+
+
+def are_applied(containers: list[dict[str, Any]], hashes: dict[str, str], images: dict[str, str]) -> bool:
+    """Return whether Compose would leave every container of a project as it is, make none and remove none."""
+    alike = all(is_applied(entry, hashes, images) for entry in containers)
+    return alike and sorted(entry["service"] for entry in containers) == sorted(hashes)
 
 
 def look_at_engine(
@@ -170,5 +173,7 @@ def look_at_engine(
     healthy = {entry["service"] for entry in seen["containers"] if entry["health"] == "healthy"}
     seen["all_healthy"] = set(services) <= healthy
     # Files that are absent or say nothing sensible have no hashes, and nothing is like them.
-    seen["applied"] = are_applied(seen["containers"], pairs(answers["hashes"][0]), images)
+    hashes = pairs(answers["hashes"][0])
+    seen["applied"] = are_applied(seen["containers"], hashes, images)
+    seen["containers"] = [{**entry, "applied": is_applied(entry, hashes, images)} for entry in seen["containers"]]
     return seen

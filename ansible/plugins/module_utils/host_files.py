@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import os
+import pwd
 import re
 import tempfile
 from typing import Any
@@ -104,10 +105,20 @@ def ensure_absent(entry: dict[str, Any], check: bool) -> Diff | None:
     return {"before": f"{before}\n", "after": f"{path} (absent)\n"}
 
 
-def advice(code: int | None) -> str:
-    """Return what to do about an error of the operating system."""
+def whoever() -> str:
+    """Return the name of the user this runs as, or its number where the system has no name for it."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def advice(code: int | None, here: bool = False) -> str:
+    """Return what to do about an error of the operating system, on a host or `here`, on the controller."""
     if code in (errno.ENOSPC, errno.EDQUOT):
         return " There is no space left: free some and run again."
+    if code in (errno.EPERM, errno.EACCES) and here:
+        return f" On the controller it and its directory must be {whoever()}'s: make them so with chown."
     if code in (errno.EPERM, errno.EACCES):
         return " Run as root or with sudo (ARGS=--ask-become-pass)."
     return ""
@@ -145,8 +156,13 @@ def complete(entry: dict[str, Any], key: str) -> None:
         entry["owner"] = os.geteuid()
 
 
-def bring_about(given: dict[str, Any], check: bool) -> dict[str, Any]:
+def bring_about(given: dict[str, Any], check: bool, here: bool = False) -> dict[str, Any]:
     """Make, write and remove what `given` says, as `specification` has it; in a dry run only look.
+
+    Args:
+        given: directories, files and remove.
+        check: whether this is a dry run.
+        here: whether the files are the controller's.
 
     Returns:
         changed, changed_files and diff; where something could not be done failed and msg, which names the fix.
@@ -166,7 +182,7 @@ def bring_about(given: dict[str, Any], check: bool) -> dict[str, Any]:
         try:
             difference = ensure(entry, check)
         except OSError as error:
-            message = f"Cannot change {path}: {error.strerror}.{advice(error.errno)}"
+            message = f"Cannot change {path}: {error.strerror}.{advice(error.errno, here)}"
             return {"failed": True, "msg": message, "changed": bool(changed), "changed_files": changed}
         if difference:
             changed.append(path)

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import platform
+import stat
 import time
 from typing import Any, TextIO
 
@@ -73,7 +74,7 @@ def look(path: str, owner: dict[str, Any] | None = None, dead: dict[str, Any] | 
         OSError: the file is there and cannot be read.
     """
     try:
-        with open(path, encoding="utf-8") as stream:
+        with _opened(path) as stream:
             return _in_the_way(stream, owner or {}, dead or {})
     except FileNotFoundError:
         return None
@@ -86,7 +87,7 @@ def take(path: str, owner: dict[str, Any], dead: dict[str, Any] | None = None) -
         OSError: the file cannot be used, or somebody else does not let go of it.
     """
     while True:
-        with _opened(path) as stream:
+        with _made(path) as stream:
             _have(stream)
             if not _is_at(path, stream):
                 continue  # its holder has given it back meanwhile
@@ -98,25 +99,38 @@ def take(path: str, owner: dict[str, Any], dead: dict[str, Any] | None = None) -
             return holder
 
 
-def give_back(path: str, owner: dict[str, Any] | None = None) -> bool:
+def give_back(path: str, owner: dict[str, Any]) -> bool:
     """Remove the lock and return True; if it is held by somebody other than `owner`, or nobody, return False.
 
     Raises:
         OSError: as in `take`.
     """
-    with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as stream:
+    with contextlib.suppress(FileNotFoundError), _opened(path) as stream:
         _have(stream)
-        if _is_at(path, stream) and (owner is None or same(_read(stream) or owner, owner)):
+        if _is_at(path, stream) and same(_read(stream) or owner, owner):
             os.unlink(path)
             return True
     return False
 
 
 def _opened(path: str) -> TextIO:
-    """Open the lock file, made if need be; never through a link that somebody put into a public directory."""
+    """Open the lock file; never through a link, or a pipe to wait at, that somebody put into a public directory.
+
+    Raises:
+        OSError: it is not there, or no regular file.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return os.fdopen(handle, "r+", encoding="utf-8")
+    os.close(handle)
+    raise OSError(errno.EINVAL, "no regular file is there, which is nobody's lock; remove it", path)
+
+
+def _made(path: str) -> TextIO:
+    """Open the lock file, made if need be."""
     while True:
         with contextlib.suppress(FileNotFoundError):
-            return os.fdopen(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+", encoding="utf-8")
+            return _opened(path)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 

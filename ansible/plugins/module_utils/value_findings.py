@@ -9,6 +9,7 @@ from typing import Any
 
 MEMORY = re.compile(r"[1-9]\d*[bkmg]?", re.IGNORECASE)
 BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]*")  # as _platform_names keeps them
 MINIO_SOURCES = ("auto", "fork", "upstream")
 
 
@@ -37,6 +38,12 @@ def about_values(values: Mapping[str, Any]) -> list[str]:
     for name, least in (("platform_noncurrent_days", 1), ("platform_mlflow_workers", 0), ("platform_pids_limit", 1)):
         if not str(values[name]).isdigit() or int(values[name]) < least:
             findings.append(f"{name} is {values[name]!r}. -> Give a whole number from {least}.")
+    for name in values["platform_allowed_hosts"]:
+        if not HOST_NAME.fullmatch(str(name)):
+            findings.append(
+                f"platform_allowed_hosts has {name!r}. -> Give each name as a browser shows it, without https://"
+                " and path; a * stands for nothing."
+            )
     if is_ipv6(str(values["platform_address"])):
         findings.append(
             f"platform_address is {values['platform_address']}; services listen on IPv4."

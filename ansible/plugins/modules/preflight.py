@@ -73,8 +73,8 @@ host:
     cores, memory_mb, disk (free GB by path), service_mgr, euid, login (user, uses_docker), apt, apt_mirror,
     unread_certificates (services), provisioned (whether it has Compose files), ports (port, address, owner), docker
     (installed, working, error, server_version, compose_version, root), images, volumes, minio_written_by, containers
-    (name, service, project, platform, config_hash, image, image_id, state, status, health, ports), other_ports,
-    namesakes, absent (services without a container), all_running, all_healthy, applied (whether the containers are
+    (name, service, project, platform, config_hash, image, image_id, state, status, health, ports, applied), namesakes,
+    other_ports, absent (services without a container), all_running, all_healthy, applied (whether the containers are
     what the Compose files say, no more and no less).
   returned: when there are no findings
   type: dict
