@@ -98,8 +98,9 @@ def test_a_pulled_base_carries_no_package_source(published: str, tmp_path: Path)
 @pytest.fixture
 def made_base() -> Iterator[Callable[[str], subprocess.CompletedProcess[str]]]:
     """Make the base image from this host's package sources, on a host of which a shell command changed something."""
-    # Not below /tmp, which one of them covers.
+    # Not below /tmp, which one of them covers, and the checkout with it if it is there.
     inputs = Path(tempfile.mkdtemp(prefix=f"{NAME}-", dir="/var/tmp"))
+    copy = str(shutil.copy(MAKE_BASE, inputs))
     run("sh", str(ROOT / "compose/base/build-inputs.sh"), str(inputs), directory=ROOT)
 
     def make(before: str) -> subprocess.CompletedProcess[str]:
@@ -110,7 +111,7 @@ def made_base() -> Iterator[Callable[[str], subprocess.CompletedProcess[str]]]:
             "sh",
             "-ec",
             script,
-            str(MAKE_BASE),
+            copy,
             MADE,
             str(inputs / "apt.sources"),
         ]

@@ -73,6 +73,14 @@ def test_a_certificate_that_was_written_and_not_yet_read_is_noticed(tmp_path: Pa
     assert host_system.unread_certificates(str(tmp_path / "none")) == []
 
 
+def test_a_job_is_no_service_though_compose_built_its_image() -> None:
+    """A provision removes services that have moved away, and leaves a training alone."""
+    built = "com.docker.compose.project=lab-build,com.docker.compose.service=job,platform.name=lab"
+    said = {"Names": "lab-job-train-1", "Image": "platform/job:1", "State": "running", "Status": "Up", "Ports": ""}
+    assert host_engine.container({**said, "Labels": f"{built},platform.job=train-1"})["service"] == ""
+    assert host_engine.container({**said, "Labels": built})["service"] == "job"
+
+
 def test_without_docker_there_is_nothing_to_see_and_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(ROOT))
     began = time.monotonic()

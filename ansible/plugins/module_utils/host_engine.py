@@ -54,7 +54,8 @@ def container(entry: dict[str, Any]) -> dict[str, Any]:
     labels = dict(label.partition("=")[::2] for label in entry["Labels"].split(",") if "=" in label)
     return {
         "name": entry["Names"],
-        "service": labels.get("com.docker.compose.service", ""),
+        # A job has the labels that Compose gave its image when it built it.
+        "service": "" if "platform.job" in labels else labels.get("com.docker.compose.service", ""),
         "project": labels.get("com.docker.compose.project", ""),
         "platform": labels.get("platform.name", ""),
         "config_hash": labels.get("com.docker.compose.config-hash", ""),

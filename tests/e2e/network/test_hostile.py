@@ -221,7 +221,7 @@ def test_a_login_changed_in_the_middle_of_a_training_fails_it_and_what_was_logge
     (left,) = logged(network)
     assert {"key": "n_estimators", "value": "3000"} in left["data"]["params"]
     mended = play("provision", network.inventory)
-    assert changed(mended.stdout) == 1
+    assert changed(mended.stdout) == 1, mended.stdout
     done = launch("train", network.connection, "--n-estimators", "10", "--cv", "0")
     assert done.returncode == 0, done.stdout + done.stderr
     assert logged(network)[0]["info"]["status"] == "KILLED"
