@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import mlflow
 import pytest
 
-from tests.e2e.conftest import ROOT, launch
+from tests.e2e.conftest import ROOT, changed, job, launch, play
+from tests.e2e.hosts import wait
 from tests.e2e.minio_server import docker
 
 HEADER = "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm)"
@@ -45,6 +46,22 @@ def test_artifacts_download_inside_the_network_byte_for_byte(platform, trained, 
     done = in_job(platform, platform.facts["job_image"], "python", "-c", DOWNLOAD, trained, *expected)
     assert done.returncode == 0, done.stderr
     assert dict(line.split() for line in done.stdout.splitlines()) == expected
+
+
+def test_a_provision_leaves_a_running_job_alone(platform) -> None:
+    command = job("train", platform.connection, "--cv", "0", "--experiment", "meanwhile", "--model-name", "meanwhile")
+    find = ("ps", "--quiet", "--filter", "label=platform.job", "--filter", f"label=platform.name={platform.name}")
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as training:
+        wait(lambda: docker(*find) != "", "no job starts")
+        container = docker(*find)
+        docker("pause", container)
+        try:
+            provisioned = play("provision", platform.inventory)
+        finally:
+            docker("unpause", container)
+        _, errors = training.communicate(timeout=120)
+    assert changed(provisioned.stdout) == 0, provisioned.stdout
+    assert training.returncode == 0, errors
 
 
 @pytest.fixture
