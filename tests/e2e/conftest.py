@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+# A shell starts what is in its background with Ctrl-C ignored, which whatever is started from here would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 NAME = os.environ.get("E2E_NAME", "e2e")
 FIRST_PORT = int(os.environ.get("E2E_FIRST_PORT", "15000"))
 pytest_plugins = ["tests.e2e.minio_server", "tests.e2e.gateway_alone", "tests.e2e.hosts"]
