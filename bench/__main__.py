@@ -105,6 +105,7 @@ def jobs(own: Platform, rounds: int) -> None:
             return sum(job(own, target, f"tutorial_{verb}.py", image=image)[0] for verb in ("train", "predict"))
 
         precompiled = functools.partial(stock_pair, own.facts["job_image"])
+        job_pair(), precompiled()  # what has just started, and reads its files for the first time, is slower
         took = alternating(
             rounds, own=job_pair, stock=functools.partial(stock_pair, installed), precompiled=precompiled
         )
