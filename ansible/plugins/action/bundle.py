@@ -16,6 +16,7 @@ from ansible.plugins.action import ActionBase
 # Ansible finds module_utils for modules only; an action plugin shares them as a plain package.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+from module_utils.actions import act
 from module_utils.bundle_file import BundleError, extract, pack, verify
 
 
@@ -43,15 +44,5 @@ class ActionModule(ActionBase):
         with tempfile.TemporaryDirectory(dir=C.DEFAULT_LOCAL_TMP) as directory:
             source = Path(directory, "member")
             extract(file, member, source)
-            task = self._task.copy()
-            task.args = {"src": str(source), "dest": dest, "mode": "0600"}
-            copy = self._shared_loader_obj.action_loader.get(
-                "ansible.legacy.copy",
-                task=task,
-                connection=self._connection,
-                play_context=self._play_context,
-                loader=self._loader,
-                templar=self._templar,
-                shared_loader_obj=self._shared_loader_obj,
-            )
-            return copy.run(task_vars=task_vars)
+            arguments = {"src": str(source), "dest": dest, "mode": "0600"}
+            return act(self, "ansible.legacy.copy", arguments, task_vars)

@@ -20,6 +20,7 @@ from ansible.plugins.action import ActionBase
 # Ansible finds module_utils for modules only; an action plugin shares them as a plain package.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+from module_utils.actions import act
 from module_utils.certificate_findings import about_given
 from module_utils.image_findings import about_images
 from module_utils.placement_findings import about_clock, about_moves, about_placement
@@ -146,18 +147,8 @@ class ActionModule(ActionBase):
     def _give_back(self, host: dict[str, Any] | None, task_vars: dict[str, Any] | None) -> None:
         """Give back the lock that was taken: what preflight refuses does not keep others waiting."""
         if host and not host["lock"]["holder"]:
-            task = self._task.copy()
             held = {"owner": host["lock"]["owner"], "python": host["python"]}
-            task.args = {"name": self._task.args["platform_name"], **held}
-            self._shared_loader_obj.action_loader.get(
-                "platform_lock",
-                task=task,
-                connection=self._connection,
-                play_context=self._play_context,
-                loader=self._loader,
-                templar=self._templar,
-                shared_loader_obj=self._shared_loader_obj,
-            ).run(task_vars=task_vars)
+            act(self, "platform_lock", {"name": self._task.args["platform_name"], **held}, task_vars)
 
     def _given(self, task_vars: dict[str, Any]) -> set[str]:
         """Return the names of the variables that inventory and command line set for this host."""
