@@ -98,6 +98,26 @@ def test_an_engine_that_does_not_answer_is_quoted(tmp_path: Path, monkeypatch: p
     assert not seen["docker"]["working"] and "Cannot connect" in seen["docker"]["error"]
 
 
+def test_what_a_stopped_engine_will_find_is_read_from_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a dry run on a host whose engine is stopped foretells images that are there, and new passwords."""
+    (tmp_path / "daemon.json").write_text(json.dumps({"data-root": str(tmp_path)}))
+    names = {"platform/minio": {"platform/minio:a": "sha256:1", "platform/minio@sha256:2": "sha256:1"}}
+    (tmp_path / "image" / "overlay2").mkdir(parents=True)
+    (tmp_path / "image" / "overlay2" / "repositories.json").write_text(
+        json.dumps({"Repositories": names | {"debian": {"debian:13": "sha256:3"}}})
+    )
+    (tmp_path / "volumes" / "mlflow-minio" / "_data").mkdir(parents=True)
+    (tmp_path / "volumes" / "mlflow-minio" / "_data" / ".written-by").write_text("fork\n")
+    monkeypatch.setattr(host_engine, "OPTIONS", str(tmp_path / "daemon.json"))
+    monkeypatch.setenv("PATH", str(ROOT))
+    volumes = {"minio": "mlflow-minio", "postgres": "mlflow-postgres"}
+    seen = host_engine.look_at_engine("mlflow", "/opt/none", ["minio"], volumes)
+    assert seen["docker"]["root"] == str(tmp_path) and seen["images"] == ["platform/minio:a"]
+    assert seen["volumes"] == ["mlflow-minio"] and seen["minio_written_by"] == "fork"
+
+
 def test_somebody_s_project_of_the_same_name_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     information = '{"ServerVersion": "26", "DockerRootDir": "/var/lib/docker"}'
     line = {"Names": "web-1", "Image": "x", "State": "running", "Status": "Up", "Ports": ""}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -11,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 PATIENCE = 30  # seconds for an engine that does not answer
+ROOT = "/var/lib/docker"
+OPTIONS = "/etc/docker/daemon.json"
 PUBLISHED = re.compile(r"(?P<address>\S+):(?P<first>\d+)(?:-(?P<last>\d+))?->")
 
 
@@ -36,6 +39,31 @@ def written_by(mountpoint: str) -> str | None:
             return stream.read().strip() or None
     except OSError:
         return None
+
+
+def kept(volumes: dict[str, str]) -> dict[str, Any]:
+    """Return root, images, volumes (ours) and minio_written_by as an engine that does not run will find them.
+
+    Read from its files, so that a dry run knows what the real one will meet. An engine whose images are in containerd's
+    store (`docker info` calls it io.containerd.snapshotter.v1) has no list of them here; they count as absent.
+    """
+    try:
+        with open(OPTIONS, encoding="utf-8") as stream:
+            root = json.load(stream).get("data-root", ROOT)
+    except (OSError, ValueError):
+        root = ROOT
+    references: set[str] = set()
+    for path in glob.glob(os.path.join(glob.escape(root), "image", "*", "repositories.json")):
+        with open(path, encoding="utf-8") as stream:
+            repositories = json.load(stream)["Repositories"]
+        references.update(*(names for name, names in repositories.items() if name.startswith("platform/")))
+    mountpoints = {name: os.path.join(root, "volumes", name, "_data") for name in volumes.values()}
+    return {
+        "root": root,
+        "images": sorted(name for name in references if "@" not in name),
+        "volumes": sorted(name for name, mountpoint in mountpoints.items() if os.path.isdir(mountpoint)),
+        "minio_written_by": written_by(mountpoints[volumes["minio"]]) if "minio" in volumes else None,
+    }
 
 
 def published(text: str) -> list[dict[str, Any]]:
@@ -119,8 +147,9 @@ def look_at_engine(
         EngineError: a working engine does not answer one of the questions.
     """
     engine: dict[str, Any] = {"installed": shutil.which("docker") is not None, "working": False, "error": ""}
-    engine.update(server_version="", compose_version="", root="/var/lib/docker")
-    seen: dict[str, Any] = {"docker": engine, "images": [], "volumes": [], "minio_written_by": None, "containers": []}
+    found = kept(volumes)
+    engine.update(server_version="", compose_version="", root=found.pop("root"))
+    seen: dict[str, Any] = {"docker": engine, **found, "containers": []}
     seen.update(other_ports=[], namesakes=[], absent=services, all_running=False, all_healthy=False)
     seen["applied"] = False
     if not engine["installed"]:
