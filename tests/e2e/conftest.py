@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -95,6 +96,12 @@ def job(verb: str, connection: Path, *arguments: str, host: str | None = None) -
     """Return how `make train` and `make predict` start a job."""
     place = ["--host", host] if host else []
     return [sys.executable, "ml/launch.py", "--platform", str(connection), *place, verb, *arguments]
+
+
+def roles_that_change(output: str) -> set[str]:
+    """Return the roles of which a task reports a change."""
+    tasks = re.split(r"(?m)^TASK \[", output)[1:]
+    return {task.split(" : ")[0] for task in tasks if re.search(r"(?m)^changed: ", task)}
 
 
 def launch(verb: str, connection: Path, *arguments: str, host: str | None = None) -> subprocess.CompletedProcess[str]:

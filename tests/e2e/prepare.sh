@@ -9,3 +9,7 @@ if [ -n "$missing" ] || ! /usr/bin/python3 -c 'import ensurepip' 2>/dev/null; th
   DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
     chromium iproute2 debootstrap openssh-client git python3-venv
 fi
+# An engine that was stopped may still hold what an earlier run has left, to be removed first.
+if command -v dockerd >/dev/null && ! docker version >/dev/null 2>&1; then
+  start-stop-daemon --start --background --oknodo --pidfile /var/run/docker.pid --startas /usr/bin/dockerd || true
+fi

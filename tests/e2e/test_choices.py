@@ -9,7 +9,7 @@ import pytest
 import requests
 import yaml
 
-from tests.e2e.conftest import changed, launch, play, with_exports
+from tests.e2e.conftest import changed, launch, play, roles_that_change, with_exports
 from tests.e2e.host_images import docker
 from tests.e2e.hosts import OTHER_PYTHON, PASSWORD, Hosts, all_groups
 from tests.e2e.registry import certificate
@@ -32,18 +32,19 @@ def lab(hosts: Hosts, platform: SimpleNamespace, tmp_path_factory: pytest.TempPa
     given = {f"platform_tls_{kind}": certificates / file for kind, file in files.items()}
     credentials = hosts.directory / "credentials-lab"
 
-    def expose(exposure: str) -> str:
+    def expose(exposure: str, *arguments: str) -> str:
         variables: dict[str, Any] = {"platform_name": "lab", "exposure": exposure, **given}
         inventory = hosts.inventory(all_groups(host), **variables)
-        return play("provision", inventory, *SUDO).stdout
+        return play("provision", inventory, *SUDO, *arguments).stdout
 
-    expose("network")
+    first = [roles_that_change(expose("network", *check)) for check in (["--check"], [])]
     inventory = hosts.directory / "lab.ini"
     home = tmp_path_factory.mktemp("home")
     return SimpleNamespace(
         host=host,
         given=given,
         expose=expose,
+        first=first,
         credentials=credentials,
         connection=credentials / "platform.json",
         shell=lambda commands: with_exports(inventory, home, commands),
@@ -64,8 +65,24 @@ def listening(lab: SimpleNamespace) -> set[str]:
 
 
 def test_a_user_whose_sudo_asks_provisions_twice_and_trains(lab: SimpleNamespace) -> None:
+    foretold, done = lab.first
+    assert foretold == done >= {"stack", "object_store", "logins", "connection"}
     assert changed(lab.expose("network")) == 0
     assert train(lab)
+
+
+def test_a_dry_run_with_the_engine_stopped_foretells_what_its_start_leaves_to_do(lab: SimpleNamespace) -> None:
+    lab.host.stop_engine()
+    foretold = roles_that_change(lab.expose("network", "--check"))
+    assert foretold == roles_that_change(lab.expose("network")) == {"docker_engine"}
+
+
+def test_a_dry_run_foretells_which_roles_a_choice_changes(lab: SimpleNamespace) -> None:
+    """A gateway with other limits leaves the logins alone, and so does an MLflow started anew."""
+    choices = ("-e", "platform_gateway_memory=200m", "-e", "platform_mlflow_workers=1")
+    foretold = roles_that_change(lab.expose("network", "--check", *choices))
+    assert foretold == roles_that_change(lab.expose("network", *choices)) == {"stack"}
+    lab.expose("network")
 
 
 def test_the_gateway_shows_the_site_s_certificate_and_make_env_trusts_its_ca(lab: SimpleNamespace) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import changed, launch, play
+from tests.e2e.conftest import changed, launch, play, roles_that_change
 
 SERVICES = ("postgres", "minio", "mlflow", "gateway")
 
@@ -35,12 +35,6 @@ def wait_healthy(platform, seconds: int = 180) -> None:
             return
         time.sleep(1)
     raise AssertionError(docker("ps", "--all"))
-
-
-def roles_that_change(output: str) -> set[str]:
-    """Return the roles of which a task reports a change."""
-    tasks = re.split(r"(?m)^TASK \[", output)[1:]
-    return {task.split(" : ")[0] for task in tasks if re.search(r"(?m)^changed: ", task)}
 
 
 def test_a_dry_run_before_the_first_says_what_happens_and_does_nothing(platform) -> None:
