@@ -14,7 +14,10 @@ import requests
 
 from tests.e2e.conftest import changed
 from tests.e2e.gateway_alone import Gateway
+from tests.e2e.host_images import docker
+from tests.e2e.hosts import wait
 
+NGINX_WORKERS = 2
 SERVICES = ("mlflow", "s3", "console")
 API = "/api/2.0/mlflow/experiments/search"
 
@@ -220,6 +223,26 @@ def test_a_body_of_any_size_streams_through(gateway: Gateway) -> None:
     # The gateway has nowhere to put 600 MB: its file system is read-only, its tmpfs holds 64 MB, its memory is 256 MB.
     answer = gateway.ask("PUT", "mlflow", "/artifact", data=body()).json()
     assert (answer["size"], answer["md5"]) == (count << 20, digest.hexdigest())
+
+
+def test_connections_to_mlflow_are_kept_and_it_is_found_again_at_another_address(gateway: Gateway) -> None:
+    """A connection of its own for each request would cost MLflow a tenth more."""
+
+    def address() -> str:
+        found = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        (container,) = gateway.compose("ps", "--quiet", "mlflow").split()
+        return docker("inspect", "--format", found, container)
+
+    asked = [gateway.ask("GET", "mlflow", "/some/page").json()["connection"] for _ in range(8)]
+    assert len({tuple(connection) for connection in asked}) <= NGINX_WORKERS
+    before = address()
+    gateway.compose("stop", "--timeout", "2", "mlflow", "minio")
+    assert gateway.ask("GET", "mlflow", "/some/page").status_code == 503
+    gateway.compose("start", "minio")
+    gateway.compose("start", "mlflow")
+    assert address() != before
+    wait(lambda: gateway.ask("GET", "mlflow", "/some/page").status_code == 200, "MLflow is not found again", 15)
+    assert gateway.ask("GET", "mlflow", "/some/artifact").status_code == 200
 
 
 def test_a_new_certificate_takes_over_without_a_failed_request(gateway: Gateway) -> None:

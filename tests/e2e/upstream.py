@@ -36,10 +36,8 @@ class Upstream(BaseHTTPRequestHandler):
     def answer(self) -> None:
         """Answer any method."""
         size, checksum, first = self.body()
-        status, said = (
-            200,
-            json.dumps({"path": self.path, "headers": dict(self.headers), "size": size, "md5": checksum}),
-        )
+        seen = {"path": self.path, "headers": dict(self.headers), "size": size, "md5": checksum}
+        status, said = 200, json.dumps(seen | {"connection": self.client_address})
         authorization = self.headers.get("Authorization", "")
         if self.path.startswith("/api/2.0/"):
             login = base64.b64decode(authorization.partition(" ")[2]).decode()

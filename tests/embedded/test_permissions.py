@@ -109,6 +109,37 @@ def test_the_admin_changes_and_deletes_what_others_made_and_manages_users(team: 
         assert ask("admin", method, f"/2.0/mlflow/{path}", **body) == 200, path
 
 
+def test_who_was_an_administrator_or_is_gone_is_so_within_seconds(team: None, ask: Ask) -> None:
+    """The server remembers for a moment who asks; what a user may do with a thing it asks each time."""
+    made = ask("admin", "POST", "/2.0/mlflow/experiments/create", answer=True, name="of the admin")["experiment_id"]
+    assert ask("admin", "POST", "/2.0/mlflow/users/create", username="grace", password=PASSWORD) == 200
+    read = ("grace", "GET", "/2.0/mlflow/experiments/get")
+    assert ask(*read, experiment_id=made) == 403
+    for admin, status in ((True, 200), (False, 403)):
+        ask("admin", "PATCH", "/2.0/mlflow/users/update-admin", username="grace", is_admin=admin)
+        end = time.monotonic() + 15
+        while ask(*read, experiment_id=made) != status:
+            assert time.monotonic() < end, admin
+            time.sleep(0.2)
+    grant = {"resource_type": "experiment", "resource_id": made, "permission": "READ"}
+    for change, status in (("grant", 200), ("revoke", 403)):
+        done = ask("admin", "POST", f"/3.0/mlflow/users/permissions/{change}", username="grace", **grant)
+        assert done == 200
+        assert ask(*read, experiment_id=made) == status
+    ask("admin", "DELETE", "/2.0/mlflow/users/delete", username="grace")
+    assert ask(*read, experiment_id=made) == 401
+
+
+def test_a_run_that_is_made_after_it_was_asked_for_is_found_and_what_is_deleted_is_not(
+    things: dict[str, str], ask: Ask
+) -> None:
+    assert ask("alice", "GET", "/2.0/mlflow/runs/get", run_id="0" * 32) == 403
+    made = ask("alice", "POST", "/2.0/mlflow/runs/create", answer=True, experiment_id=things["churn"])["run"]["info"]
+    body = {"run_id": made["run_id"], "metrics": [{"key": "k", "value": 1, "timestamp": 1, "step": 0}]}
+    for user, status in (("alice", 200), ("bob", 403), ("reader", 403), ("alice", 200), ("bob", 403)):
+        assert ask(user, "POST", "/2.0/mlflow/runs/log-batch", **body) == status
+
+
 @pytest.fixture
 def as_jobs(logins: str, environment: dict[str, str]) -> dict[str, str]:
     login = {"MLFLOW_TRACKING_USERNAME": "jobs", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
