@@ -6,10 +6,11 @@ import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,18 @@ MIB = 1 << 20
 
 def run(command: list[str]) -> float:
     """Seconds a command takes; raises RuntimeError with what it said when it fails."""
+    return timed(command)[0]
+
+
+def timed(command: list[str]) -> tuple[float, str]:
+    """Seconds a command takes, and what it says; raises RuntimeError with what it said when it fails."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     begin = time.perf_counter()
     done = subprocess.run(command, cwd=ROOT, env=inherited, capture_output=True, text=True, check=False)
     took = time.perf_counter() - begin
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    return took
+    return took, done.stdout
 
 
 def resident(container: Container) -> int:
@@ -72,6 +78,25 @@ def peak(containers: list[Container]) -> Iterator[dict[str, int]]:
             watcher.join()
 
 
+@contextlib.contextmanager
+def paused(container: Container) -> Iterator[None]:
+    """Let a container do nothing meanwhile."""
+    container.pause()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        container.unpause()  # type: ignore[no-untyped-call]
+
+
+def awake(container: Container, measure: Callable[[], float]) -> float:
+    """What is measured while a paused container runs."""
+    container.unpause()  # type: ignore[no-untyped-call]
+    try:
+        return measure()
+    finally:
+        container.pause()  # type: ignore[no-untyped-call]
+
+
 class Platform:
     """One platform on this host, under a name and ports of its own, made and removed through Make."""
 
@@ -97,7 +122,16 @@ class Platform:
 
     def make(self, target: str, *given: str) -> float:
         """Seconds of `make TARGET` on this platform."""
-        return run(["make", target, "ARGS=", f"INVENTORY={self.inventory}", f"PLATFORM={self.connection}", *given])
+        return run(self.command(target, *given))
+
+    def command(self, target: str, *given: str) -> list[str]:
+        """How `make TARGET` is called for this platform."""
+        return ["make", target, "ARGS=", f"INVENTORY={self.inventory}", f"PLATFORM={self.connection}", *given]
+
+    def bundle(self) -> Path:
+        """A bundle of what this host's engine has."""
+        _, said = timed(self.command("bundle"))
+        return Path(re.findall(r"(/\S+\.tar)\b", said)[-1])
 
     def destroy(self) -> None:
         """Remove all that bears the platform's name, its credentials too."""
@@ -129,11 +163,11 @@ class Platform:
         """The container of one service."""
         return docker.from_env().containers.get(f"{self.name}-{name}-1")
 
-    def gateway(self) -> Target:
-        """MLflow as people reach it."""
+    def gateway(self, user: str = "admin") -> Target:
+        """MLflow as people reach it, where there are logins as `admin` or as `jobs`."""
         login, ca = self.facts.get("login"), self.facts.get("ca")
-        user = ("admin", self.secrets["mlflow_admin_password"]) if login else None
-        return Target(self.facts["public_uri"], self.connection.parent / ca if ca else None, user)
+        known = (user, self.secrets[f"mlflow_{user}_password"]) if login else None
+        return Target(self.facts["public_uri"], self.connection.parent / ca if ca else None, known)
 
     def direct(self) -> Target:
         """MLflow's own container, without the gateway; it answers to its service's name alone."""
