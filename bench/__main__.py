@@ -22,7 +22,21 @@ from statistics import median
 from typing import NoReturn
 
 from bench import load
-from bench.servers import MIB, ROOT, Platform, as_installed, awake, job, paused, peak, processes, resident, run, stock
+from bench.servers import (
+    MIB,
+    ROOT,
+    Platform,
+    anonymous,
+    as_installed,
+    awake,
+    job,
+    paused,
+    peak,
+    processes,
+    resident,
+    run,
+    stock,
+)
 from tests.e2e.hosts import all_groups, lab
 
 PLAYBOOK = [f"{ROOT}/.venv/bin/ansible-playbook"]
@@ -179,7 +193,7 @@ def under_load(own: Platform, network: Platform | None, rounds: int, clients: in
 def transferred(own: Platform, network: Platform | None, rounds: int, megabytes: int) -> None:
     """A large artifact up and down by each way, and the memory gateway and MLflow take for it."""
     watched = [platform.service(name) for platform in (own, network) if platform for name in ("gateway", "mlflow")]
-    rest = {str(container.name): resident(container) for container in watched}
+    rest = {str(container.name): anonymous(container) for container in watched}
     downs: dict[str, list[float]] = {}
 
     def once(way: str, target: load.Target) -> float:

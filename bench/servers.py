@@ -52,6 +52,13 @@ def resident(container: Container) -> int:
     return int(memory["usage"] - dropped)
 
 
+def anonymous(container: Container) -> int:
+    """Bytes of memory the processes of a container hold that no file stands behind; of either cgroup version."""
+    said: Any = container.stats(stream=False)
+    counted: dict[str, int] = said["memory_stats"]["stats"]
+    return counted.get("total_rss", counted.get("anon", 0))
+
+
 def processes(container: Container) -> int:
     """How many processes run in a container."""
     return len(container.top()["Processes"])  # type: ignore[no-untyped-call]
@@ -59,13 +66,13 @@ def processes(container: Container) -> int:
 
 @contextlib.contextmanager
 def peak(containers: list[Container]) -> Iterator[dict[str, int]]:
-    """The most memory each container held meanwhile, in bytes by name; complete when the block is left."""
+    """The most memory each container's processes held meanwhile, in bytes by name; complete when the block is left."""
     most = {str(container.name): 0 for container in containers}
     done = threading.Event()
 
     def watch(container: Container) -> None:
         while not done.is_set():
-            most[str(container.name)] = max(most[str(container.name)], resident(container))
+            most[str(container.name)] = max(most[str(container.name)], anonymous(container))
 
     watchers = [threading.Thread(target=watch, args=(container,)) for container in containers]
     for watcher in watchers:

@@ -21,6 +21,7 @@ SECONDS = 5
 
 Judgement = tuple[tuple[str, str], list[auth.Requirement]]
 look_up_user = auth.store.get_user
+forget_password = auth._invalidate_user_auth_cache
 judge_run = auth._run_requirement
 
 
@@ -47,6 +48,12 @@ def get_user(name: str) -> User:
     return remembered_user(name) if name == sender else look_up_user(name)
 
 
+def forget_user(username: str) -> None:
+    """Forget a user who has been changed here; the other workers do within `SECONDS`."""
+    remembered_user.cache_clear()
+    forget_password(username)
+
+
 @cached(LRUCache(maxsize=10_000), lock=Lock())
 def remembered_run(run_id: str, action: str) -> Judgement:
     """Return the experiment a run is in, which it never leaves, and what an action on it requires.
@@ -71,4 +78,5 @@ def run_requirement(run_id: str, action: str) -> Judgement | None:
 
 # Else MLflow asks its database for the user twice a request, and on each call about a run for all that the run holds.
 vars(auth.store)["get_user"] = get_user
+auth._invalidate_user_auth_cache = forget_user
 auth._run_requirement = run_requirement
