@@ -1,6 +1,6 @@
 """Measure a platform of its own: against bare Ansible, against a stock MLflow, at rest and under load.
 
-Prints a table for docs/performance.md; everything it made is removed in the end.
+Prints a table for docs/performance.md; everything it made is removed in the end, but a bundle stays in dist/.
 """
 
 from __future__ import annotations

@@ -122,7 +122,10 @@ def gateway(platform: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory)
     upstream |= {"labels": {"platform.name": name}, "volumes": ["./upstream:/upstream:ro"]}
     (directory / "host/upstream").mkdir(parents=True)
     shutil.copy(ROOT / "tests/e2e/upstream.py", directory / "host/upstream")
-    (directory / "host/upstream.yml").write_text(json.dumps({"services": {"mlflow": upstream, "minio": upstream}}))
+    squatter = {key: upstream[key] for key in ("image", "init", "labels")}
+    squatter |= {"entrypoint": ["sleep", "300"], "profiles": ["on demand"]}
+    services = {"mlflow": upstream, "minio": upstream, "squatter": squatter}
+    (directory / "host/upstream.yml").write_text(json.dumps({"services": services}))
     made = Gateway(directory=directory, ca=str(directory / "credentials/ca.crt"), ports=ports)
     made.foretold = made.provision("--check")
     made.left = list((directory / "host").glob("gateway/**/*")) + list(directory.glob("credentials/**/*"))

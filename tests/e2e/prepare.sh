@@ -11,5 +11,6 @@ if [ -n "$missing" ] || ! /usr/bin/python3 -c 'import ensurepip' 2>/dev/null; th
 fi
 # An engine that was stopped may still hold what an earlier run has left, to be removed first.
 if command -v dockerd >/dev/null && ! docker version >/dev/null 2>&1; then
-  start-stop-daemon --start --background --oknodo --pidfile /var/run/docker.pid --startas /usr/bin/dockerd || true
+  start-stop-daemon --start --background --oknodo --pidfile /var/run/docker.pid --exec "$(command -v dockerd)"
+  timeout 60 sh -c 'until docker version; do sleep 1; done' >/dev/null 2>&1
 fi

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -37,7 +38,7 @@ class Upstream(BaseHTTPRequestHandler):
         """Answer any method."""
         size, checksum, first = self.body()
         seen = {"path": self.path, "headers": dict(self.headers), "size": size, "md5": checksum}
-        status, said = 200, json.dumps(seen | {"connection": self.client_address})
+        status, said = 200, json.dumps(seen | {"connection": self.client_address, "host": socket.gethostname()})
         authorization = self.headers.get("Authorization", "")
         if self.path.startswith("/api/2.0/"):
             login = base64.b64decode(authorization.partition(" ")[2]).decode()

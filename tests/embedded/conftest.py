@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.embedded import scripts
-from tests.embedded.logins import apply, ask, logins, team, things
+from tests.embedded.logins import apply, ask, logins, logins_folder, team, things
 from tests.embedded.servers import mlflow_server
 
 # Fixtures for every test here, those of the logins too.
-__all__ = ["apply", "ask", "logins", "team", "things"]
+__all__ = ["apply", "ask", "logins", "logins_folder", "team", "things"]
 
 # Set before MLflow is imported, here and in what is started from here.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"

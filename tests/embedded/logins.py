@@ -33,19 +33,24 @@ TEAM = [JOBS, READER, ALICE, BOB]
 
 
 @pytest.fixture(scope="session")
-def logins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def logins_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server with logins has its files; the users are in auth.db."""
+    return tmp_path_factory.mktemp("logins")
+
+
+@pytest.fixture(scope="session")
+def logins(logins_folder: Path) -> Iterator[str]:
     """The address of a server with logins, as the platform sets it up, but on SQLite."""
-    folder = tmp_path_factory.mktemp("logins")
     ini = (ROOT / "compose/mlflow/auth.ini.j2").read_text()
-    values = {"database_uri": f"sqlite:///{folder}/auth.db", "admin_password": ADMIN}
+    values = {"database_uri": f"sqlite:///{logins_folder}/auth.db", "admin_password": ADMIN}
     parts = [line.partition(" = ") for line in ini.splitlines()]
     lines = [f"{key} = {values.get(key, rest)}" if rest else key for key, _, rest in parts]
-    (folder / "auth.ini").write_text("\n".join(lines))
+    (logins_folder / "auth.ini").write_text("\n".join(lines))
     with mlflow_server(
-        folder,
+        logins_folder,
         "--app-name=basic-auth",
         login=f"admin:{ADMIN}",
-        MLFLOW_AUTH_CONFIG_PATH=str(folder / "auth.ini"),
+        MLFLOW_AUTH_CONFIG_PATH=str(logins_folder / "auth.ini"),
         MLFLOW_FLASK_SERVER_SECRET_KEY="k" * 40,
         PYTHONPATH=str(ROOT / "compose/mlflow"),
     ) as address:

@@ -83,6 +83,8 @@ def test_a_job_is_no_service_though_compose_built_its_image() -> None:
 
 def test_without_docker_there_is_nothing_to_see_and_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(ROOT))
+    monkeypatch.setattr(host_engine, "ROOT", "/none")
+    monkeypatch.setattr(host_engine, "OPTIONS", "/none")
     began = time.monotonic()
     seen = host_engine.look_at_engine("mlflow", "/opt/none", ["minio"], {"minio": "mlflow-minio"})
     assert not seen["docker"]["installed"] and seen["volumes"] == [] and time.monotonic() - began < 0.1
@@ -116,6 +118,22 @@ def test_what_a_stopped_engine_will_find_is_read_from_its_files(
     seen = host_engine.look_at_engine("mlflow", "/opt/none", ["minio"], volumes)
     assert seen["docker"]["root"] == str(tmp_path) and seen["images"] == ["platform/minio:a"]
     assert seen["volumes"] == ["mlflow-minio"] and seen["minio_written_by"] == "fork"
+
+
+NONSENSE = ["", "[]", "null", '{"data-root": null}', '{"data-root": 1}', '{"Repositories": null}']
+
+
+@pytest.mark.parametrize("said", NONSENSE)
+def test_files_of_an_engine_that_make_no_sense_say_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    (tmp_path / "image" / "aufs").mkdir(parents=True)
+    for path in (tmp_path / "daemon.json", tmp_path / "image" / "aufs" / "repositories.json"):
+        path.write_text(said)
+    monkeypatch.setattr(host_engine, "ROOT", str(tmp_path))
+    monkeypatch.setattr(host_engine, "OPTIONS", str(tmp_path / "daemon.json"))
+    found = host_engine.kept({"minio": "mlflow-minio"})
+    assert found == {"root": str(tmp_path), "images": [], "volumes": [], "minio_written_by": None}
 
 
 def test_somebody_s_project_of_the_same_name_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ HELD_BY = {
     ],
     "a user with `create: false`": [f"{HOSTILE}::test_who_edits_one_experiment_sees_no_other_and_makes_none"],
     "who is no administrator any more": [
-        f"{PERMISSIONS}::test_who_was_an_administrator_or_is_gone_is_so_within_seconds"
+        f"{PERMISSIONS}::test_who_is_no_administrator_any_more_is_none_within_seconds"
     ],
     "whoever loses a login while a job runs": [
         f"{HOSTILE}::test_a_login_changed_in_the_middle_of_a_training_fails_it_and_what_was_logged_stays"

@@ -41,21 +41,27 @@ def written_by(mountpoint: str) -> str | None:
         return None
 
 
+def read_mapping(path: str) -> dict[str, Any]:
+    """Return what a JSON file says, or nothing where it cannot be read or is no mapping."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            found = json.load(stream)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def kept(volumes: dict[str, str]) -> dict[str, Any]:
     """Return root, images, volumes (ours) and minio_written_by as an engine that does not run will find them.
 
     Read from its files, so that a dry run knows what the real one will meet. An engine whose images are in containerd's
     store (`docker info` calls it io.containerd.snapshotter.v1) has no list of them here; they count as absent.
     """
-    try:
-        with open(OPTIONS, encoding="utf-8") as stream:
-            root = json.load(stream).get("data-root", ROOT)
-    except (OSError, ValueError):
-        root = ROOT
+    chosen = read_mapping(OPTIONS).get("data-root")
+    root = chosen if isinstance(chosen, str) and chosen else ROOT
     references: set[str] = set()
     for path in glob.glob(os.path.join(glob.escape(root), "image", "*", "repositories.json")):
-        with open(path, encoding="utf-8") as stream:
-            repositories = json.load(stream)["Repositories"]
+        repositories = read_mapping(path).get("Repositories") or {}
         references.update(*(names for name, names in repositories.items() if name.startswith("platform/")))
     mountpoints = {name: os.path.join(root, "volumes", name, "_data") for name in volumes.values()}
     return {
@@ -64,6 +70,13 @@ def kept(volumes: dict[str, str]) -> dict[str, Any]:
         "volumes": sorted(name for name, mountpoint in mountpoints.items() if os.path.isdir(mountpoint)),
         "minio_written_by": written_by(mountpoints[volumes["minio"]]) if "minio" in volumes else None,
     }
+
+
+def without_engine(seen: dict[str, Any], volumes: dict[str, str]) -> dict[str, Any]:
+    """Return what was seen, and what an engine will find when it starts."""
+    found = kept(volumes)
+    seen["docker"]["root"] = found.pop("root")
+    return {**seen, **found}
 
 
 def published(text: str) -> list[dict[str, Any]]:
@@ -147,13 +160,12 @@ def look_at_engine(
         EngineError: a working engine does not answer one of the questions.
     """
     engine: dict[str, Any] = {"installed": shutil.which("docker") is not None, "working": False, "error": ""}
-    found = kept(volumes)
-    engine.update(server_version="", compose_version="", root=found.pop("root"))
-    seen: dict[str, Any] = {"docker": engine, **found, "containers": []}
+    engine.update(server_version="", compose_version="", root=ROOT)
+    seen: dict[str, Any] = {"docker": engine, "images": [], "volumes": [], "minio_written_by": None, "containers": []}
     seen.update(other_ports=[], namesakes=[], absent=services, all_running=False, all_healthy=False)
     seen["applied"] = False
     if not engine["installed"]:
-        return seen
+        return without_engine(seen, volumes)
     calls = {
         "info": ("info", "--format", "{{json .}}"),
         "compose": ("compose", "version", "--short"),
@@ -179,7 +191,7 @@ def look_at_engine(
     if not information.get("ServerVersion"):
         engine["error"] = "; ".join(information.get("ServerErrors") or []) or problem
         engine["installed"] = shutil.which("dockerd") is not None
-        return seen
+        return without_engine(seen, volumes)
     engine.update(working=True, server_version=information["ServerVersion"], root=information["DockerRootDir"])
     for question in ("images", "volumes", "containers"):
         problem = answers[question][1]

@@ -10,6 +10,7 @@ from typing import Any
 MEMORY = re.compile(r"[1-9]\d*[bkmg]?", re.IGNORECASE)
 BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]*")  # as _platform_names keeps them
+MLFLOW_WORKERS = 30  # as many as the pools in compose/mlflow/compose.yml.j2 fit into max_connections
 MINIO_SOURCES = ("auto", "fork", "upstream")
 
 
@@ -38,6 +39,10 @@ def about_values(values: Mapping[str, Any]) -> list[str]:
     for name, least in (("platform_noncurrent_days", 1), ("platform_mlflow_workers", 0), ("platform_pids_limit", 1)):
         if not str(values[name]).isdigit() or int(values[name]) < least:
             findings.append(f"{name} is {values[name]!r}. -> Give a whole number from {least}.")
+        elif name == "platform_mlflow_workers" and int(values[name]) > MLFLOW_WORKERS:
+            findings.append(
+                f"{name} is {values[name]}; PostgreSQL has connections for {MLFLOW_WORKERS}. -> Give fewer."
+            )
     for name in values["platform_allowed_hosts"]:
         if not HOST_NAME.fullmatch(str(name)):
             findings.append(
