@@ -90,12 +90,17 @@ def test_a_provision_interrupted_at_every_stage_is_finished_by_the_next(second) 
     """From nothing; each run goes on where the one before was stopped."""
     play("destroy", second.inventory, "-e", "destroy_data=delete", "-e", f"destroy_confirm={second.name}")
     for task, seconds in STAGES.items():
-        # A run that lost its first Ctrl-C may have gone on to the end: there is always something left to do.
-        docker("rm", "--force", f"{second.name}-mlflow-1")
-        with provision_until(second, task) as process:
-            time.sleep(seconds)
-            status, said = interrupt(process)
-            assert status != 0, said
+        for _ in range(3):
+            # A run that lost its first Ctrl-C may have gone on to the end: there is always something left to do.
+            docker("rm", "--force", f"{second.name}-mlflow-1")
+            with provision_until(second, task) as process:
+                time.sleep(seconds)
+                status, said = interrupt(process)
+            if status != 0:
+                break
+            # Python drops an interrupt that comes while it forks, says so, and Ansible goes on; press it again.
+            assert "Exception ignored in" in said and "KeyboardInterrupt" in said, said
+        assert status != 0, said
     play("provision", second.inventory)
     assert sum("(healthy)" in status for status in containers(second.name)) == 4
     after = play("provision", second.inventory, "--check").stdout
