@@ -1,4 +1,4 @@
-"""What goes when a platform is deleted, and what stays; when MLflow is not waited for."""
+"""What goes when a platform is deleted, and what stays; when MLflow is not waited for; its connections."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
+from module_utils.value_findings import MLFLOW_WORKERS
 from plays import ROOT, run
 
 GROUPS = ("database", "object_store", "tracking", "compute")
@@ -128,3 +130,16 @@ def test_a_set_in_a_file_is_sorted_for_its_order_is_another_in_every_run() -> No
     for template in (ROOT / "compose").rglob("*.j2"):
         for line in template.read_text(encoding="utf-8").splitlines():
             assert not re.search(r"\| (intersect|difference|union|symmetric_difference)\(", line) or "| sort" in line
+
+
+def test_the_pools_of_as_many_workers_as_may_be_fit_into_postgresql_s_connections() -> None:
+    compose = (ROOT / "compose/mlflow/compose.yml.j2").read_text()
+    (size,) = re.findall(r"POOL_SIZE: \{\{ (.+) \}\}", compose)
+    (overflow,) = re.findall(r"MAX_OVERFLOW: (\d+)", compose)
+    (most,) = re.findall(r"^max_connections = (\d+)", (ROOT / "compose/postgres/postgresql.conf.j2").read_text(), re.M)
+    pool = jinja2.Environment().compile_expression(size)
+    sizes = [int(str(pool(_platform_mlflow_workers=workers))) for workers in range(1, MLFLOW_WORKERS + 1)]
+    assert sizes[:4] == [10] * 4 and min(sizes) >= 1
+    # Three pools a worker; three connections are kept for the superuser, and some for whoever starts.
+    wanted = [3 * workers * (size + int(overflow)) for workers, size in enumerate(sizes, 1)]
+    assert max(wanted) <= int(most) - 20

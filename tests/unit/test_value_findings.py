@@ -29,7 +29,7 @@ def test_the_defaults_are_fine() -> None:
         ("platform_job_memory", "lots", "for example 2g"),
         ("platform_noncurrent_days", 0, "a whole number from 1"),
         ("platform_mlflow_workers", "two", "a whole number from 0"),
-        ("platform_mlflow_workers", 31, "PostgreSQL has connections for 30"),
+        ("platform_mlflow_workers", 31, "a whole number from 0 to 30"),
         ("platform_pids_limit", -1, "a whole number from 1"),
         ("platform_allowed_hosts", ["*.example.org"], "as a browser shows it"),
         ("platform_allowed_hosts", ["lab", "https://lab.example.org/"], "as a browser shows it"),

@@ -10,7 +10,12 @@ from typing import Any
 MEMORY = re.compile(r"[1-9]\d*[bkmg]?", re.IGNORECASE)
 BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]*")  # as _platform_names keeps them
-MLFLOW_WORKERS = 30  # as many as the pools in compose/mlflow/compose.yml.j2 fit into max_connections
+MLFLOW_WORKERS = 30  # as many as their pools in compose/mlflow/compose.yml.j2 fit into PostgreSQL's max_connections
+WHOLE_NUMBERS = {
+    "platform_noncurrent_days": (1, None),
+    "platform_mlflow_workers": (0, MLFLOW_WORKERS),
+    "platform_pids_limit": (1, None),
+}
 MINIO_SOURCES = ("auto", "fork", "upstream")
 
 
@@ -36,13 +41,10 @@ def about_values(values: Mapping[str, Any]) -> list[str]:
             f"platform_bucket is {values['platform_bucket']!r}."
             " -> Use 3 to 63 of a-z, 0-9 and -, with a letter or digit at both ends."
         )
-    for name, least in (("platform_noncurrent_days", 1), ("platform_mlflow_workers", 0), ("platform_pids_limit", 1)):
-        if not str(values[name]).isdigit() or int(values[name]) < least:
-            findings.append(f"{name} is {values[name]!r}. -> Give a whole number from {least}.")
-        elif name == "platform_mlflow_workers" and int(values[name]) > MLFLOW_WORKERS:
-            findings.append(
-                f"{name} is {values[name]}; PostgreSQL has connections for {MLFLOW_WORKERS}. -> Give fewer."
-            )
+    for name, (least, most) in WHOLE_NUMBERS.items():
+        if not str(values[name]).isdigit() or not least <= int(values[name]) <= (most or int(values[name])):
+            limits = f"from {least} to {most}" if most else f"from {least}"
+            findings.append(f"{name} is {values[name]!r}. -> Give a whole number {limits}.")
     for name in values["platform_allowed_hosts"]:
         if not HOST_NAME.fullmatch(str(name)):
             findings.append(
