@@ -17,6 +17,7 @@ from cryptography import x509
 
 from tests.e2e.conftest import FIRST_PORT, NAME, ROOT
 
+ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 GROUPS = ("object_store", "tracking", "compute")
 TASKS = [
     {
@@ -41,7 +42,10 @@ FILES = [
     {"dest": "{{ platform_dir }}/compose.yml", "src": "compose/compose.yml.j2"},
     {"dest": "{{ platform_dir }}/gateway.yml", "src": "compose/gateway/compose.yml.j2"},
     {"dest": "{{ platform_dir }}/gateway/nginx.conf", "src": "compose/gateway/nginx.conf.j2"},
-    {"dest": "{{ platform_dir }}/gateway/throttle.js", "src": "compose/gateway/throttle.js", "template": False},
+    *(
+        {"dest": f"{{{{ platform_dir }}}}/gateway/{name}.js", "src": f"compose/gateway/{name}.js", "template": False}
+        for name in ("artifacts", "throttle")
+    ),
 ]
 
 

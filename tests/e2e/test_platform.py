@@ -168,22 +168,6 @@ def test_a_local_file_travels_into_the_job(platform, trained, tmp_path: Path) ->
     assert "reply" in wrong.stdout + wrong.stderr
 
 
-def test_artifacts_download_from_the_host_byte_for_byte(platform, trained, tmp_path: Path) -> None:
-    import mlflow
-
-    mlflow.set_tracking_uri(platform.mlflow_uri)
-    content = os.urandom(3_000_000)
-    for name, body in (("large.bin", content), ("empty.bin", b"")):
-        (tmp_path / name).write_bytes(body)
-        mlflow.MlflowClient().log_artifact(trained, str(tmp_path / name), "probe")
-        got = mlflow.artifacts.download_artifacts(
-            run_id=trained, artifact_path=f"probe/{name}", dst_path=str(tmp_path / "got")
-        )
-        assert Path(got).read_bytes() == body
-    with urllib.request.urlopen(f"{platform.mlflow_uri}/api/3.0/mlflow/server-info", timeout=10) as answer:
-        assert b"true" not in re.findall(rb'"multipart_\w+":\s*(\w+)', answer.read())
-
-
 def test_an_engine_error_names_the_holder_of_a_port(platform, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 
 from tests.e2e.conftest import job, launch, play, provision_until, status_of
 from tests.e2e.host_images import docker
@@ -121,7 +122,7 @@ def test_a_job_goes_to_the_least_busy_host(lab, trained: str, tmp_path: Path) ->
 def test_a_job_s_login_is_not_in_what_its_engine_shows(lab) -> None:
     password = (lab.credentials / "job-login.ini").read_text().split("=")[-1].strip()
     running = subprocess.Popen(
-        job("train", lab.connection, "--n-estimators", "2000", "--cv", "10", host="head"),
+        job("train", lab.connection, "--n-estimators", "600", "--cv", "10", host="head"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -158,6 +159,32 @@ def test_the_database_is_reached_over_verified_tls_and_not_otherwise(lab, settin
     command = f"docker exec -i lab-mlflow-1 python3 - '{settings}' << 'EOF'\n{ASK}\nEOF"
     done = lab.head.run(command, check=False)
     assert said in done.stdout + done.stderr
+
+
+def test_an_artifact_comes_from_the_object_store_s_host_if_that_is_who_it_says(lab, trained: str) -> None:
+    """MinIO sends a piece of an artifact, MLflow the whole: where the gateway trusts no MinIO, MLflow answers."""
+    experiment, run = re.findall(r"/#/experiments/(\d+)/runs/(\w+)", trained)[0]
+    where = f"{experiment}/{run}/artifacts/confusion_matrix.png"
+    login = tuple(re.findall(r"= *(\S+)", (lab.credentials / "job-login.ini").read_text())[-2:])
+
+    def piece() -> requests.Response:
+        return requests.get(
+            f"https://{lab.head.address}:5000/api/2.0/mlflow-artifacts/artifacts/{where}",
+            auth=login,
+            headers={"Range": "bytes=1-3"},
+            verify=lab.credentials / "ca.crt",
+            timeout=60,
+        )
+
+    settings, gateway = "/opt/lab/gateway/nginx.conf", "docker exec lab-gateway-1 sh -c 'kill -HUP 1'"
+    assert (piece().status_code, piece().content) == (206, b"PNG")
+    lab.head.run(f"sed -i.true 's/proxy_ssl_name .*;/proxy_ssl_name elsewhere.example;/' {settings} && {gateway}")
+    try:
+        wait(lambda: piece().status_code == 200, "the gateway takes what it reaches for the object store", 15)
+        assert piece().content.startswith(b"\x89PNG") and len(piece().content) > 1000
+    finally:
+        lab.head.run(f"mv {settings}.true {settings} && {gateway}")
+    wait(lambda: piece().status_code == 206, "the object store is not reached again", 15)
 
 
 def test_a_shell_elsewhere_needs_nothing_but_what_make_env_prints(lab, trained: str) -> None:

@@ -8,11 +8,16 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 RIGHT = "right"
+REFUSED = {"/bucket/lost": 404, "/bucket/short": 416}
+SIGNS = "/api/2.0/mlflow-artifacts/presigned/"
 REFUSALS = {"stranger": "InvalidAccessKeyId", "guesser": "SignatureDoesNotMatch", "modest": "AccessDenied"}
 
 
 class Upstream(BaseHTTPRequestHandler):
-    """Basic authentication below /api/2.0/, S3's refusals by access key, the console's login, and an echo."""
+    """Basic authentication below /api/2.0/, signed addresses, S3's refusals, the console's login, an echo.
+
+    MLflow signs no address of what is called `unsigned`; MinIO has lost `lost`, and too little of `short`.
+    """
 
     protocol_version = "HTTP/1.1"
     server_version = "Chatty/1.0"
@@ -46,11 +51,23 @@ class Upstream(BaseHTTPRequestHandler):
         for key, code in REFUSALS.items():
             if f"Credential={key}/" in authorization:
                 status, said = 403, f"<Error><Code>{code}</Code></Error>"
+        if status == 200 and self.path.startswith(SIGNS):
+            status = 404 if "unsigned" in self.path else 200
+            said = json.dumps({"url": f"http://minio:9000/bucket/{self.path.removeprefix(SIGNS)}?signature=x"})
+        status = next((code for start, code in REFUSED.items() if self.path.startswith(start)), status)
         if self.path == "/api/v1/login":
             status = 204 if RIGHT.encode() in first else 401
         self.send_response(status)
         self.send_header("Content-Length", "0" if status == 204 else str(len(said)))
         self.send_header("Set-Cookie", "token=x; Path=/")
+        headers = {"WWW-Authenticate": "Basic"} if status == 401 else {}
+        if self.path.startswith("/bucket/"):
+            headers |= {"X-Amz-Request-Id": "1", "Strict-Transport-Security": "max-age=1", "Cache-Control": "public"}
+            headers["Content-Encoding"] = "gzip"  # so MLflow stores a .gz
+        elif "Origin" in self.headers:
+            headers["Access-Control-Allow-Origin"] = self.headers["Origin"]
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD" and status != 204:
             self.wfile.write(said.encode())

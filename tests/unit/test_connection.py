@@ -53,6 +53,32 @@ def test_a_job_beside_mlflow_asks_for_a_name_that_the_certificate_holds(
     assert done.stdout.split()[-1] == address, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("chosen", "name"),
+    [
+        ("platform_address=10.0.0.2", "minio"),
+        ("platform_address=10.0.0.2 platform_tls_certificate=own.crt", ""),
+        ("platform_address=s3.example.org platform_tls_certificate=own.crt", "s3.example.org"),
+        (
+            "platform_address=10.0.0.2 platform_tls_certificate=own.crt"
+            ' platform_allowed_hosts=\'["10.0.0.3", "s3.example.org"]\'',
+            "s3.example.org",
+        ),
+    ],
+)
+def test_the_object_store_is_known_by_a_name_that_its_certificate_holds(tmp_path: Path, chosen: str, name: str) -> None:
+    groups = "".join(f"[{group}]\nhead\n" for group in ("database", "tracking", "compute"))
+    (tmp_path / "hosts.ini").write_text(f"{groups}[object_store]\nstore {chosen}\n")
+    load = {"include_vars": str(ROOT / "ansible/roles/platform/vars/main.yml")}
+    done = run(
+        tmp_path,
+        [load, {"debug": {"msg": "<{{ _platform_store_name }}>"}}],
+        *["-i", str(tmp_path / "hosts.ini"), "-e", "platform_exposure=network"],
+        hosts="head",
+    )
+    assert f"<{name}>" in done.stdout, done.stdout + done.stderr
+
+
 def test_the_design_names_what_the_connection_file_holds() -> None:
     facts = yaml.safe_load((ROOT / "ansible/roles/connection/vars/main.yml").read_text())["_connection_facts"]
     (engine,) = job_engines(["head"], {"head": {}}, "head", "inside", "outside")

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ACCESS, HOSTILE = "e2e/network/test_access.py", "e2e/network/test_hostile.py"
 SECRETS, BROWSER = "e2e/network/test_secrets.py", "e2e/network/test_browser_network.py"
 GATEWAY, PLATFORM, STORE = "e2e/test_gateway.py", "e2e/test_platform.py", "e2e/test_s3_user.py"
-PERMISSIONS = "embedded/test_permissions.py"
+ARTIFACTS, PERMISSIONS = "e2e/test_artifacts.py", "embedded/test_permissions.py"
 CONTAINER = f"{ACCESS}::test_no_process_of_a_container_is_root_or_holds_a_capability"
 WRITES = f"{ACCESS}::test_a_container_writes_only_its_volume_and_its_tmpfs"
 HOST_FILES = f"{ACCESS}::test_every_secret_file_on_the_host_is_its_container_s_alone"
@@ -146,6 +146,13 @@ HELD_BY = {
     "`..` as part of a path, encoded or not": [f"{GATEWAY}::test_a_path_that_climbs_reaches_nobody"],
     "headers that take longer than 10 s, a body or a reader that stands still for 60 s": [
         f"{HOSTILE}::test_who_stands_still_is_let_go_and_holds_up_nobody"
+    ],
+    "a download of an artifact": [
+        f"{ARTIFACTS}::test_an_artifact_comes_from_minio_once_mlflow_has_signed_its_address",
+        f"{ARTIFACTS}::test_whatever_else_concerns_artifacts_is_mlflow_s_to_answer",
+        f"{ARTIFACTS}::test_the_inner_steps_to_an_artifact_are_nobody_s_to_ask_for",
+        f"{HOSTILE}::test_who_edits_one_experiment_sees_no_other_and_makes_none",
+        "e2e/test_several_hosts.py::test_an_artifact_comes_from_the_object_store_s_host_if_that_is_who_it_says",
     ],
     "MinIO's administration and metrics on S3's port (`/minio/`, health aside)": [
         f"{GATEWAY}::test_minio_s_administration_is_not_for_the_network",
